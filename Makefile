@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `make` builds everything, `make help` tells what else there is.
+# The module is described in Kbuild, which the kernel's build reads.
+
+VERSION	:= 0.1.0
+KDIR	?= /lib/modules/$(shell uname -r)/build
+B	?= build
+
+CC	?= cc
+CFLAGS	?= -O2 -g
+WARN	:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+	   -Wmissing-prototypes
+DEFS	:= -D_GNU_SOURCE -DDUCT_VERSION='"$(VERSION)"'
+INCS	:= -Iinclude -Itools/ductnet -Itests/lib
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(DEFS) $(INCS) $(SANITIZE) -MMD -MP
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE)
+
+DUCTNET_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tools/ductnet/*.c))
+CORE_OBJS := $(filter-out %/main.o,$(DUCTNET_OBJS))
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+WIRE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/wire/test_*.c))
+
+.PHONY: all help module tools ductnet unit wire sanitize test check demo shell \
+	setup clean
+.SECONDARY:
+
+all: module tools
+
+help:
+	@echo "make            the module for KDIR, ductnet and the tools"
+	@echo "make module     duct.ko alone; KDIR=DIR for another kernel's headers"
+	@echo "make tools      ductnet and the tools, in build/bin"
+	@echo "make demo       two guests on one Ductnet, shown live"
+	@echo "make shell      a guest's console, with a second guest to talk to"
+	@echo "make test       all tests: unit, wire, sanitized, guests"
+	@echo "make unit wire  the tests that need no guest"
+	@echo "make sanitize   the same under ASAN and UBSAN"
+	@echo "make check      what CI runs: every kernel, checkpatch, clang, make test"
+	@echo "make setup      install the packages all of this needs"
+	@echo "make clean      remove what was built; caches stay in ~/.cache/duct"
+
+module:
+	@test -e $(KDIR)/Makefile || { \
+	  echo "No kernel headers in $(KDIR): install linux-headers-$$(uname -r)," \
+	       "or give KDIR=." >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+tools: ductnet
+ductnet: $(B)/bin/ductnet
+
+$(B)/bin/ductnet: $(DUCTNET_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
+
+$(WIRE_TESTS): $(B)/%: $(B)/%.o $(LIB_OBJS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
+
+unit: $(UNIT_TESTS)
+	scripts/run-tests $(UNIT_TESTS)
+
+wire: $(B)/bin/ductnet $(WIRE_TESTS)
+	DUCTNET=$(B)/bin/ductnet scripts/run-tests $(WIRE_TESTS)
+
+sanitize:
+	$(MAKE) B=build/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" unit wire
+
+setup:
+	scripts/setup
+
+test:
+	scripts/test
+
+check:
+	scripts/check
+
+demo:
+	scripts/demo
+
+shell:
+	scripts/shell
+
+clean:
+	rm -rf build
+	rm -f duct.ko duct.o duct.mod duct.mod.c duct.mod.o Module.symvers \
+	      modules.order .*.cmd driver/*.o driver/.*.cmd
+
+-include $(DUCTNET_OBJS:.o=.d) $(LIB_OBJS:.o=.d)
+-include $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Destination filters: docs/ethernet.md, "Filters". The card's table is shared
+ * by the interface's receive mode and by others who want a filter of their own;
+ * users of one filter are counted, and the card is told of the first and the
+ * last of them.
+ */
+#include <linux/etherdevice.h>
+
+#include "duct.h"
+
+#define DUCT_MASK_EXACT		0xffffffffU
+
+static struct duct_filter *duct_filter_find(struct duct_dev *duct, u32 mask,
+					    u32 addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < DUCT_FILTERS; i++) {
+		struct duct_filter *filter = &duct->filters[i];
+
+		if (filter->users && filter->mask == mask &&
+		    filter->addr == addr)
+			return filter;
+	}
+	return NULL;
+}
+
+static struct duct_filter *duct_filter_vacant(struct duct_dev *duct)
+{
+	unsigned int i;
+
+	for (i = 0; i < DUCT_FILTERS; i++)
+		if (!duct->filters[i].users)
+			return &duct->filters[i];
+	return NULL;
+}
+
+/**
+ * duct_filter_get() - want a filter
+ * @duct: the card
+ * @mask: bits of the destination that matter
+ * @addr: their values
+ *
+ * Context: process, may sleep. Caller holds @duct->filter_lock.
+ * Return: 0, -ENOSPC when the table is full, or duct_cmd()'s error.
+ */
+int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr)
+{
+	struct duct_filter *filter;
+	int err;
+
+	lockdep_assert_held(&duct->filter_lock);
+
+	filter = duct_filter_find(duct, mask, addr);
+	if (filter) {
+		filter->users++;
+		return 0;
+	}
+
+	filter = duct_filter_vacant(duct);
+	if (!filter)
+		return -ENOSPC;
+	if (duct->filters_live) {
+		err = duct_cmd(duct, DUCT_CMD_ADDFILT, mask, addr);
+		if (err)
+			return err;
+	}
+	filter->mask = mask;
+	filter->addr = addr;
+	filter->users = 1;
+	return 0;
+}
+
+/**
+ * duct_filter_put() - want a filter no longer
+ * @duct: the card
+ * @mask: as given to duct_filter_get()
+ * @addr: as given to duct_filter_get()
+ *
+ * The caller's claim ends even when the card can not be told; the next open
+ * starts from an empty card.
+ *
+ * Context: process, may sleep. Caller holds @duct->filter_lock.
+ * Return: 0, -ENOENT when nobody wants it, or duct_cmd()'s error.
+ */
+int duct_filter_put(struct duct_dev *duct, u32 mask, u32 addr)
+{
+	struct duct_filter *filter;
+
+	lockdep_assert_held(&duct->filter_lock);
+
+	filter = duct_filter_find(duct, mask, addr);
+	if (!filter)
+		return -ENOENT;
+	if (--filter->users || !duct->filters_live)
+		return 0;
+	return duct_cmd(duct, DUCT_CMD_RMFILT, mask, addr);
+}
+
+static bool duct_set_has(const struct duct_filter_set *set, u32 mask, u32 addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++)
+		if (set->filter[i].mask == mask && set->filter[i].addr == addr)
+			return true;
+	return false;
+}
+
+/* Return: false when there is no room for it beside @spare others. */
+static bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr,
+			 unsigned int spare)
+{
+	if (duct_set_has(set, mask, addr))
+		return true;
+	if (set->count + spare >= ARRAY_SIZE(set->filter))
+		return false;
+	set->filter[set->count].mask = mask;
+	set->filter[set->count].addr = addr;
+	set->count++;
+	return true;
+}
+
+/* Hand back one filter the interface holds and does not want any more. */
+static bool duct_rx_mode_drop_stale(struct duct_dev *duct,
+				    const struct duct_filter_set *want)
+{
+	struct duct_filter_set *held = &duct->rx_mode;
+	unsigned int i;
+
+	for (i = 0; i < held->count; i++) {
+		u32 mask = held->filter[i].mask;
+		u32 addr = held->filter[i].addr;
+
+		if (duct_set_has(want, mask, addr))
+			continue;
+		held->filter[i] = held->filter[--held->count];
+		duct_filter_put(duct, mask, addr);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Change the interface's filters to @want. New ones come first, so that a
+ * filter wanted before and after is never missing; where the table has no room
+ * for that, stale ones make it, one at a time.
+ */
+static int duct_rx_mode_apply(struct duct_dev *duct,
+			      const struct duct_filter_set *want)
+{
+	struct duct_filter_set *held = &duct->rx_mode;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < want->count; i++) {
+		u32 mask = want->filter[i].mask;
+		u32 addr = want->filter[i].addr;
+
+		if (duct_set_has(held, mask, addr))
+			continue;
+		do {
+			err = duct_filter_get(duct, mask, addr);
+		} while (err == -ENOSPC && duct_rx_mode_drop_stale(duct, want));
+		if (err)
+			return err;
+		duct_set_add(held, mask, addr, 0);
+	}
+	while (duct_rx_mode_drop_stale(duct, want))
+		;
+	return 0;
+}
+
+/* What the card must accept for the interface whatever its receive mode. */
+static void duct_rx_mode_base(struct duct_dev *duct,
+			      struct duct_filter_set *want)
+{
+	want->count = 0;
+	duct_set_add(want, DUCT_MASK_EXACT, duct->hwaddr, 0);
+	duct_set_add(want, DUCT_MASK_EXACT, DUCT_BROADCAST, 0);
+	duct_set_add(want, DUCT_MASK_EXACT,
+		     duct_addr_from_mac(duct->netdev->dev_addr), 0);
+}
+
+/*
+ * docs/ethernet.md, "Filters". @wide: take all groups with one filter. One
+ * place is kept for that, or for everything, until the end.
+ * Return: false when the groups had to be taken with one filter.
+ */
+static bool duct_rx_mode_want(struct duct_dev *duct,
+			      struct netdev_hw_addr_list *uc,
+			      struct netdev_hw_addr_list *mc, bool wide,
+			      struct duct_filter_set *want)
+{
+	unsigned int flags = duct->netdev->flags;
+	struct netdev_hw_addr *ha;
+	unsigned int unicast;
+	bool fits = true;
+
+	duct_rx_mode_base(duct, want);
+	if (flags & IFF_PROMISC) {
+		duct_set_add(want, 0, 0, 0);
+		return true;
+	}
+
+	netdev_hw_addr_list_for_each(ha, uc)
+		fits &= duct_set_add(want, DUCT_MASK_EXACT,
+				     duct_addr_from_mac(ha->addr), 1);
+	if (!fits) {
+		duct_rx_mode_base(duct, want);
+		duct_set_add(want, 0, 0, 0);
+		return true;
+	}
+
+	unicast = want->count;
+	if (!(flags & IFF_ALLMULTI) && !wide)
+		netdev_hw_addr_list_for_each(ha, mc)
+			fits &= duct_set_add(want, DUCT_MASK_EXACT,
+					     duct_addr_from_mac(ha->addr), 0);
+	if ((flags & IFF_ALLMULTI) || wide || !fits) {
+		want->count = unicast;
+		duct_set_add(want, DUCT_ADDR_MCAST, DUCT_ADDR_MCAST, 0);
+	}
+	return fits;
+}
+
+/**
+ * duct_set_rx_mode_async() - ndo_set_rx_mode_async
+ * @netdev: the interface
+ * @uc: secondary unicast addresses
+ * @mc: multicast addresses
+ *
+ * Context: process, may sleep. Takes @duct->filter_lock, and the address lock,
+ * because older kernels have no snapshot of the lists to give.
+ * Return: 0, or an error that has the core try again.
+ */
+int duct_set_rx_mode_async(struct net_device *netdev,
+			   struct netdev_hw_addr_list *uc,
+			   struct netdev_hw_addr_list *mc)
+{
+	struct duct_dev *duct = netdev_priv(netdev);
+	struct duct_filter_set want;
+	bool wide = false;
+	int err = 0;
+	bool fits;
+
+	mutex_lock(&duct->filter_lock);
+	while (duct->filters_live && duct_is_usable(duct)) {
+		netif_addr_lock_bh(netdev);
+		fits = duct_rx_mode_want(duct, uc, mc, wide, &want);
+		netif_addr_unlock_bh(netdev);
+
+		err = duct_rx_mode_apply(duct, &want);
+		if (!fits || (err == -ENOSPC && !wide))
+			duct_count(duct, DUCT_FILTER_OVERFLOWS);
+		if (err != -ENOSPC || wide)
+			break;
+		wide = true;
+	}
+	mutex_unlock(&duct->filter_lock);
+	return err;
+}
+
+#ifndef DUCT_HAS_RX_MODE_ASYNC
+/**
+ * duct_rx_mode_work() - duct_set_rx_mode(), where it may sleep
+ * @work: duct_dev.rx_mode_work
+ */
+void duct_rx_mode_work(struct work_struct *work)
+{
+	struct duct_dev *duct = container_of(work, struct duct_dev,
+					     rx_mode_work);
+
+	duct_set_rx_mode_async(duct->netdev, &duct->netdev->uc,
+			       &duct->netdev->mc);
+}
+
+/**
+ * duct_set_rx_mode() - ndo_set_rx_mode
+ * @netdev: the interface
+ *
+ * Context: atomic, address lock held.
+ */
+void duct_set_rx_mode(struct net_device *netdev)
+{
+	struct duct_dev *duct = netdev_priv(netdev);
+
+	schedule_work(&duct->rx_mode_work);
+}
+#endif
+
+/**
+ * duct_filter_restore() - give a card without filters all that are wanted
+ * @duct: card with the command ring programmed
+ *
+ * Among them are those the interface can not do without. Undone by
+ * duct_rx_mode_stop().
+ *
+ * Context: process, may sleep. Takes @duct->filter_lock.
+ * Return: 0 or duct_cmd()'s error.
+ */
+int duct_filter_restore(struct duct_dev *duct)
+{
+	struct duct_filter_set base;
+	unsigned int i;
+	int err;
+
+	mutex_lock(&duct->filter_lock);
+	duct_rx_mode_base(duct, &base);
+	err = duct_rx_mode_apply(duct, &base);
+	for (i = 0; !err && i < DUCT_FILTERS; i++)
+		if (duct->filters[i].users)
+			err = duct_cmd(duct, DUCT_CMD_ADDFILT,
+				       duct->filters[i].mask,
+				       duct->filters[i].addr);
+	duct->filters_live = !err;
+	mutex_unlock(&duct->filter_lock);
+	return err;
+}
+
+/**
+ * duct_rx_mode_stop() - the interface wants no filter any more
+ * @duct: the card; it is reset afterwards and is not told
+ *
+ * Context: process, may sleep. Takes @duct->filter_lock.
+ */
+void duct_rx_mode_stop(struct duct_dev *duct)
+{
+	struct duct_filter_set none = { .count = 0 };
+
+	mutex_lock(&duct->filter_lock);
+	duct->filters_live = false;
+	duct_rx_mode_apply(duct, &none);
+	mutex_unlock(&duct->filter_lock);
+	duct_rx_mode_cancel_work(duct);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A descriptor ring: docs/card.md, "Rings and ownership". The command, the
+ * transmit and the receive ring are instances of it, and all ordering between
+ * the host and the card, and between the side that publishes and the side
+ * that reaps, is in this file and duct_ring.c.
+ */
+#ifndef DUCT_RING_H
+#define DUCT_RING_H
+
+#include <linux/device.h>
+#include <linux/io.h>
+#include <linux/types.h>
+
+#include "duct_hw.h"
+
+/**
+ * struct duct_ring - a ring shared with the card
+ * @desc: the descriptors, coherent memory
+ * @dma: their bus address
+ * @regs: BAR0
+ * @base_reg: offset of the ring's 64-bit base register; its shift register
+ *	      follows at + 8
+ * @dbell: DUCT_DBELL_TX or 0
+ * @desc_size: bytes in a descriptor
+ * @shift: log2 of the number of descriptors
+ * @head: next slot to publish; free running, written by the publishing side
+ * @tail: next slot to reap; free running, written by the reaping side
+ * @rung: @head when the doorbell was rung last, publishing side only
+ */
+struct duct_ring {
+	void *desc;
+	dma_addr_t dma;
+	void __iomem *regs;
+	u32 base_reg;
+	u32 dbell;
+	u32 desc_size;
+	u32 shift;
+	u32 head ____cacheline_aligned_in_smp;
+	u32 rung;
+	u32 tail ____cacheline_aligned_in_smp;
+};
+
+void duct_ring_init(struct duct_ring *ring, void __iomem *regs, u32 base_reg,
+		    u32 dbell, u32 desc_size, u32 shift);
+int duct_ring_alloc(struct duct_ring *ring, struct device *dev);
+void duct_ring_free(struct duct_ring *ring, struct device *dev);
+void duct_ring_program(struct duct_ring *ring);
+
+static inline u32 duct_ring_size(const struct duct_ring *ring)
+{
+	return 1U << ring->shift;
+}
+
+/* Slot of a free running counter. */
+static inline u32 duct_ring_slot(const struct duct_ring *ring, u32 count)
+{
+	return count & (duct_ring_size(ring) - 1);
+}
+
+static inline void *duct_ring_desc(const struct duct_ring *ring, u32 count)
+{
+	return ring->desc + duct_ring_slot(ring, count) * ring->desc_size;
+}
+
+/* Free slots, as the publishing side may rely on. */
+static inline u32 duct_ring_space(const struct duct_ring *ring)
+{
+	/* Orders the reaper's last use of a slot before ours of the same. */
+	return duct_ring_size(ring) - (ring->head - smp_load_acquire(&ring->tail));
+}
+
+/* Published and not yet reaped, as the reaping side may rely on. */
+static inline bool duct_ring_busy(const struct duct_ring *ring, u32 tail)
+{
+	/* Orders @head before the OWNER and the shadow its publisher wrote. */
+	return smp_load_acquire(&ring->head) != tail;
+}
+
+/**
+ * duct_ring_publish() - hand the slot at @head to the card
+ * @ring: ring with space, all other fields of the slot written
+ */
+static inline void duct_ring_publish(struct duct_ring *ring)
+{
+	u8 *owner = duct_ring_desc(ring, ring->head);
+
+	/* Orders every field before OWNER, which the card reads first. */
+	dma_wmb();
+	WRITE_ONCE(*owner, DUCT_OWNER_CARD);
+	/* Orders OWNER and the shadow slot before @head, for the reaper. */
+	smp_store_release(&ring->head, ring->head + 1);
+}
+
+/**
+ * duct_ring_doorbell() - tell the card of what was published
+ * @ring: the ring; nothing is written when nothing is new
+ *
+ * Return: true when the doorbell was rung.
+ */
+static inline bool duct_ring_doorbell(struct duct_ring *ring)
+{
+	if (ring->rung == ring->head)
+		return false;
+	ring->rung = ring->head;
+	/* writel() orders OWNER in coherent memory before the doorbell. */
+	writel(ring->dbell | duct_ring_slot(ring, ring->head - 1),
+	       ring->regs + DUCT_DBELL);
+	return true;
+}
+
+/**
+ * duct_ring_done() - has the card handed the slot back?
+ * @ring: the ring
+ * @tail: free running counter of a published slot
+ *
+ * Return: true when it has; the other fields may then be read.
+ */
+static inline bool duct_ring_done(const struct duct_ring *ring, u32 tail)
+{
+	const u8 *owner = duct_ring_desc(ring, tail);
+
+	if (READ_ONCE(*owner) != DUCT_OWNER_HOST)
+		return false;
+	/* Orders OWNER before the fields the card wrote ahead of it. */
+	dma_rmb();
+	return true;
+}
+
+/* The slots before @tail are the publishing side's again. */
+static inline void duct_ring_reap(struct duct_ring *ring, u32 tail)
+{
+	/* Orders our last use of the slots before the publisher's next. */
+	smp_store_release(&ring->tail, tail);
+}
+
+#endif /* DUCT_RING_H */

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Receive: docs/card.md, "Receiving and sending"; docs/ethernet.md. */
+#include <linux/dma-mapping.h>
+#include <linux/etherdevice.h>
+#include <linux/slab.h>
+
+#include "duct.h"
+
+#define DUCT_RX_TAIL_ORDER	get_order(DUCT_RX_TAIL_SIZE)
+
+static struct page_pool *duct_rx_pool(const struct duct_dev *duct,
+				      unsigned int page)
+{
+	return page ? duct->rx_tail_pool : duct->rx_head_pool;
+}
+
+static u32 duct_rx_offset(unsigned int page)
+{
+	return page ? 0 : DUCT_RX_HEADROOM;
+}
+
+static u32 duct_rx_room(unsigned int page)
+{
+	return page ? DUCT_RX_TAIL_SIZE : DUCT_RX_HEAD_ROOM;
+}
+
+/* How many pages of a slot a packet of @len bytes lies in. */
+static unsigned int duct_rx_pages(u32 len)
+{
+	if (len <= DUCT_RX_HEAD_ROOM)
+		return 1;
+	return 1 + DIV_ROUND_UP(len - DUCT_RX_HEAD_ROOM, DUCT_RX_TAIL_SIZE);
+}
+
+/* Hand the slot at head to the card, with the pages its shadow has. */
+static void duct_rx_publish(struct duct_dev *duct)
+{
+	struct duct_ring *ring = &duct->rx;
+	struct duct_pkt_desc *desc = duct_ring_desc(ring, ring->head);
+	struct duct_rx_buf *buf;
+	unsigned int i;
+
+	buf = &duct->rx_buf[duct_ring_slot(ring, ring->head)];
+	for (i = 0; i < DUCT_RX_PAGES; i++) {
+		dma_addr_t dma = page_pool_get_dma_addr(buf->page[i]);
+
+		desc->length[i] = cpu_to_le32(duct_rx_room(i));
+		desc->pointer[i] = cpu_to_le64(dma + duct_rx_offset(i));
+	}
+	for (; i < DUCT_PIECES; i++)
+		desc->length[i] = 0;
+	duct_ring_publish(ring);
+}
+
+/* Return: false, with nothing taken, when there is no memory. */
+static bool duct_rx_fresh(struct duct_dev *duct, struct page **page,
+			  unsigned int pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages; i++) {
+		page[i] = page_pool_dev_alloc_pages(duct_rx_pool(duct, i));
+		if (!page[i])
+			goto err_pages;
+	}
+	return true;
+
+err_pages:
+	while (i--)
+		page_pool_recycle_direct(duct_rx_pool(duct, i), page[i]);
+	return false;
+}
+
+/* Around the pages of @buf that @len bytes lie in. The skb owns them. */
+static struct sk_buff *duct_rx_build(struct duct_dev *duct,
+				     const struct duct_rx_buf *buf, u32 len)
+{
+	struct sk_buff *skb;
+	unsigned int i;
+
+	skb = napi_build_skb(page_address(buf->page[0]), PAGE_SIZE);
+	if (unlikely(!skb))
+		return NULL;
+	skb_reserve(skb, DUCT_RX_HEADROOM);
+	skb_mark_for_recycle(skb);
+
+	for (i = 0; i < duct_rx_pages(len); i++) {
+		dma_addr_t dma = page_pool_get_dma_addr(buf->page[i]);
+		u32 part = min_t(u32, len - skb->len, duct_rx_room(i));
+
+		dma_sync_single_range_for_cpu(duct->dev, dma, duct_rx_offset(i),
+					      part, DMA_FROM_DEVICE);
+		if (i)
+			skb_add_rx_frag(skb, i - 1, buf->page[i], 0, part,
+					PAGE_SIZE << DUCT_RX_TAIL_ORDER);
+		else
+			skb_put(skb, part);
+	}
+	return skb;
+}
+
+/* From payload to frame: docs/ethernet.md, "Packets". */
+static void duct_rx_frame(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
+			  u32 src)
+{
+	struct duct_napi_stats *stats = &duct->napi_stats;
+	u32 len = skb->len;
+
+	if (duct_payload_is_ether(skb->data, len, dst)) {
+		skb_pull(skb, DUCT_SHIM_LEN);
+	} else {
+		duct_native_push(skb_push(skb, DUCT_NATIVE_HLEN), dst, src, len);
+		duct_napi_count(duct, DUCT_RX_NATIVE);
+	}
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->rx_packets);
+	u64_stats_add(&stats->rx_bytes, skb->len);
+	if (is_multicast_ether_addr(skb->data))
+		u64_stats_inc(&stats->rx_multicast);
+	u64_stats_update_end(&stats->syncp);
+
+	skb->protocol = eth_type_trans(skb, duct->netdev);
+	napi_gro_receive(&duct->napi, skb);
+}
+
+/*
+ * Take the packet out of the slot at @tail, whose pages it lies in are
+ * replaced first: a slot is never without memory, and without memory for
+ * others it keeps its own and the packet is lost.
+ */
+static void duct_rx_packet(struct duct_dev *duct, u32 tail)
+{
+	const struct duct_pkt_desc *desc = duct_ring_desc(&duct->rx, tail);
+	struct duct_rx_buf *buf = &duct->rx_buf[duct_ring_slot(&duct->rx, tail)];
+	u32 len = le32_to_cpu(READ_ONCE(desc->pktlen));
+	u32 dst = le32_to_cpu(READ_ONCE(desc->dst));
+	u32 src = le32_to_cpu(READ_ONCE(desc->src));
+	struct page *fresh[DUCT_RX_PAGES];
+	struct sk_buff *skb;
+	unsigned int pages;
+	unsigned int i;
+
+	if (unlikely(len > DUCT_PACKET_MAX)) {
+		duct_napi_count(duct, DUCT_RX_BAD_LENGTH);
+		return;
+	}
+	pages = duct_rx_pages(len);
+	if (unlikely(!duct_rx_fresh(duct, fresh, pages))) {
+		duct_napi_count(duct, DUCT_RX_ALLOC_FAIL);
+		return;
+	}
+	skb = duct_rx_build(duct, buf, len);
+	if (unlikely(!skb)) {
+		for (i = 0; i < pages; i++)
+			page_pool_recycle_direct(duct_rx_pool(duct, i),
+						 fresh[i]);
+		duct_napi_count(duct, DUCT_RX_ALLOC_FAIL);
+		return;
+	}
+	memcpy(buf->page, fresh, pages * sizeof(*fresh));
+	duct_rx_frame(duct, skb, dst, src);
+}
+
+/**
+ * duct_rx_poll() - receive what the card has handed back
+ * @duct: the card
+ * @budget: packets at most
+ *
+ * Context: NAPI.
+ * Return: slots taken.
+ */
+int duct_rx_poll(struct duct_dev *duct, int budget)
+{
+	struct duct_ring *ring = &duct->rx;
+	int done;
+
+	for (done = 0; done < budget; done++) {
+		u32 tail = ring->tail;
+
+		if (!duct_ring_done(ring, tail))
+			break;
+		duct_rx_packet(duct, tail);
+		duct_ring_reap(ring, tail + 1);
+		duct_rx_publish(duct);
+	}
+	return done;
+}
+
+static struct page_pool *duct_rx_create_pool(struct duct_dev *duct,
+					     unsigned int page)
+{
+	struct page_pool_params params = {
+		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
+		.order = page ? DUCT_RX_TAIL_ORDER : 0,
+		.pool_size = duct_ring_size(&duct->rx),
+		.nid = dev_to_node(duct->dev),
+		.dev = duct->dev,
+		.dma_dir = DMA_FROM_DEVICE,
+		.max_len = duct_rx_room(page),
+		.offset = duct_rx_offset(page),
+	};
+
+	duct_page_pool_owner(&params, duct->netdev, &duct->napi);
+	return page_pool_create(&params);
+}
+
+/* Give each slot its pages and hand it to the card. */
+static int duct_rx_fill(struct duct_dev *duct)
+{
+	struct duct_ring *ring = &duct->rx;
+	unsigned int i;
+
+	while (duct_ring_space(ring)) {
+		struct duct_rx_buf *buf;
+
+		buf = &duct->rx_buf[duct_ring_slot(ring, ring->head)];
+		for (i = 0; i < DUCT_RX_PAGES; i++) {
+			buf->page[i] = page_pool_alloc_pages(duct_rx_pool(duct, i),
+							     GFP_KERNEL);
+			if (!buf->page[i])
+				return -ENOMEM;
+		}
+		duct_rx_publish(duct);
+	}
+	return 0;
+}
+
+/**
+ * duct_rx_alloc() - receive ring, its shadow, and pages in every slot
+ * @duct: card that does not know of the ring yet
+ *
+ * Context: process.
+ * Return: 0 or -errno.
+ */
+int duct_rx_alloc(struct duct_dev *duct)
+{
+	int err = -ENOMEM;
+
+	duct->rx_buf = kvcalloc(duct_ring_size(&duct->rx),
+				sizeof(*duct->rx_buf), GFP_KERNEL);
+	if (!duct->rx_buf)
+		return -ENOMEM;
+
+	duct->rx_head_pool = duct_rx_create_pool(duct, 0);
+	if (IS_ERR(duct->rx_head_pool)) {
+		err = PTR_ERR(duct->rx_head_pool);
+		goto err_free_buf;
+	}
+	duct->rx_tail_pool = duct_rx_create_pool(duct, 1);
+	if (IS_ERR(duct->rx_tail_pool)) {
+		err = PTR_ERR(duct->rx_tail_pool);
+		goto err_free_head_pool;
+	}
+	err = duct_ring_alloc(&duct->rx, duct->dev);
+	if (err)
+		goto err_free_tail_pool;
+
+	err = duct_rx_fill(duct);
+	if (err)
+		duct_rx_free(duct);
+	return err;
+
+err_free_tail_pool:
+	page_pool_destroy(duct->rx_tail_pool);
+err_free_head_pool:
+	page_pool_destroy(duct->rx_head_pool);
+err_free_buf:
+	kvfree(duct->rx_buf);
+	duct->rx_buf = NULL;
+	return err;
+}
+
+/**
+ * duct_rx_free() - undo duct_rx_alloc()
+ * @duct: card that has let go of the ring; NAPI is off
+ *
+ * Context: process.
+ */
+void duct_rx_free(struct duct_dev *duct)
+{
+	struct duct_ring *ring = &duct->rx;
+	unsigned int slot;
+	unsigned int i;
+
+	for (slot = 0; slot < duct_ring_size(ring); slot++)
+		for (i = 0; i < DUCT_RX_PAGES; i++)
+			if (duct->rx_buf[slot].page[i])
+				page_pool_put_full_page(duct_rx_pool(duct, i),
+							duct->rx_buf[slot].page[i],
+							false);
+	duct_ring_free(ring, duct->dev);
+	page_pool_destroy(duct->rx_tail_pool);
+	page_pool_destroy(duct->rx_head_pool);
+	kvfree(duct->rx_buf);
+	duct->rx_buf = NULL;
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Transmit: docs/card.md, "Receiving and sending"; docs/ethernet.md. */
+#include <linux/dma-mapping.h>
+#include <linux/etherdevice.h>
+#include <linux/slab.h>
+
+#include "duct.h"
+
+static void duct_xmit_count(struct duct_dev *duct, enum duct_xmit_counter which)
+{
+	struct duct_xmit_stats *stats = &duct->xmit_stats;
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->counter[which]);
+	u64_stats_update_end(&stats->syncp);
+}
+
+static void duct_tx_ring(struct duct_dev *duct)
+{
+	if (duct_ring_doorbell(&duct->tx))
+		duct_xmit_count(duct, DUCT_TX_DOORBELLS);
+}
+
+static void duct_tx_unmap(struct duct_dev *duct, struct duct_tx_buf *buf)
+{
+	unsigned int i = 0;
+
+	if (buf->single && buf->pieces) {
+		dma_unmap_single(duct->dev, buf->dma[0], buf->len[0],
+				 DMA_TO_DEVICE);
+		i = 1;
+	}
+	for (; i < buf->pieces; i++)
+		dma_unmap_page(duct->dev, buf->dma[i], buf->len[i],
+			       DMA_TO_DEVICE);
+}
+
+/* Return: 0, or -ENOMEM with nothing mapped. */
+static int duct_tx_map(struct duct_dev *duct, struct sk_buff *skb,
+		       struct duct_tx_buf *buf)
+{
+	u32 len = skb_headlen(skb);
+	dma_addr_t dma;
+	unsigned int i;
+
+	buf->pieces = 0;
+	buf->single = len;
+	if (len) {
+		dma = dma_map_single(duct->dev, skb->data, len, DMA_TO_DEVICE);
+		if (dma_mapping_error(duct->dev, dma))
+			return -ENOMEM;
+		buf->dma[0] = dma;
+		buf->len[0] = len;
+		buf->pieces = 1;
+	}
+
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		len = skb_frag_size(frag);
+		dma = skb_frag_dma_map(duct->dev, frag, 0, len, DMA_TO_DEVICE);
+		if (dma_mapping_error(duct->dev, dma)) {
+			duct_tx_unmap(duct, buf);
+			return -ENOMEM;
+		}
+		buf->dma[buf->pieces] = dma;
+		buf->len[buf->pieces] = len;
+		buf->pieces++;
+	}
+	return 0;
+}
+
+/* Take the native header off; octets behind the payload do not travel. */
+static bool duct_tx_native(struct sk_buff *skb)
+{
+	int len;
+
+	if (!pskb_may_pull(skb, DUCT_NATIVE_HLEN))
+		return false;
+	len = duct_native_len(skb->data, skb->len);
+	if (len < 0)
+		return false;
+	skb_pull(skb, DUCT_NATIVE_HLEN);
+	return !pskb_trim(skb, len);
+}
+
+/*
+ * Turn a frame into a payload: docs/ethernet.md, "Packets".
+ * Return: false with @cause why the frame can not travel.
+ */
+static bool duct_tx_prepare(struct duct_dev *duct, struct sk_buff *skb,
+			    u32 *dst, enum duct_xmit_counter *cause)
+{
+	*cause = DUCT_TX_SHORT;
+	if (!pskb_may_pull(skb, DUCT_ETHER_HLEN))
+		return false;
+	*dst = duct_addr_from_mac(skb->data);
+
+	if (duct_frame_is_native(skb->data)) {
+		*cause = DUCT_TX_NATIVE_BAD;
+		if (!duct_tx_native(skb))
+			return false;
+		duct_xmit_count(duct, DUCT_TX_NATIVE);
+	} else {
+		*cause = DUCT_TX_TOO_LONG;
+		if (skb->len > DUCT_FRAME_MAX)
+			return false;
+		*cause = DUCT_TX_NO_MEMORY;
+		if (skb_cow_head(skb, DUCT_SHIM_LEN))
+			return false;
+		skb_push(skb, DUCT_SHIM_LEN);
+		skb->data[0] = DUCT_SHIM_0;
+		skb->data[1] = DUCT_SHIM_1;
+	}
+
+	if (skb_shinfo(skb)->nr_frags + !!skb_headlen(skb) > DUCT_PIECES) {
+		*cause = DUCT_TX_NO_MEMORY;
+		if (skb_linearize(skb))
+			return false;
+		duct_xmit_count(duct, DUCT_TX_LINEARIZED);
+	}
+	return true;
+}
+
+static void duct_tx_publish(struct duct_dev *duct,
+			    const struct duct_tx_buf *buf, u32 dst)
+{
+	struct duct_pkt_desc *desc = duct_ring_desc(&duct->tx, duct->tx.head);
+	unsigned int i;
+
+	for (i = 0; i < buf->pieces; i++) {
+		desc->length[i] = cpu_to_le32(buf->len[i]);
+		desc->pointer[i] = cpu_to_le64(buf->dma[i]);
+	}
+	for (; i < DUCT_PIECES; i++)
+		desc->length[i] = 0;
+	desc->dst = cpu_to_le32(dst);
+	duct_ring_publish(&duct->tx);
+}
+
+/**
+ * duct_start_xmit() - ndo_start_xmit
+ * @skb: the frame; consumed unless busy
+ * @netdev: the interface
+ *
+ * The pieces of the skb become the pieces of the descriptor. The doorbell waits
+ * while the stack has more to send, and is rung for what was published before
+ * even when this frame is dropped.
+ *
+ * Context: softirq or BH disabled, transmit queue's lock held.
+ */
+netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
+{
+	struct netdev_queue *txq = netdev_get_tx_queue(netdev, 0);
+	struct duct_dev *duct = netdev_priv(netdev);
+	struct duct_ring *ring = &duct->tx;
+	bool more = netdev_xmit_more();
+	enum duct_xmit_counter cause;
+	u32 bytes = skb->len;
+	struct duct_tx_buf *buf;
+	u32 dst;
+
+	if (!netif_txq_maybe_stop(txq, duct_ring_space(ring), 1, DUCT_TX_WAKE)) {
+		duct_tx_ring(duct);
+		return NETDEV_TX_BUSY;
+	}
+
+	if (!duct_tx_prepare(duct, skb, &dst, &cause))
+		goto drop;
+
+	buf = &duct->tx_buf[duct_ring_slot(ring, ring->head)];
+	if (duct_tx_map(duct, skb, buf)) {
+		cause = DUCT_TX_DMA_ERROR;
+		goto drop;
+	}
+	buf->skb = skb;
+	buf->bytes = bytes;
+	skb_tx_timestamp(skb);
+	duct_tx_publish(duct, buf, dst);
+
+	more = !__netdev_tx_sent_queue(txq, bytes, more);
+	if (!netif_txq_maybe_stop(txq, duct_ring_space(ring), 1, DUCT_TX_WAKE)) {
+		duct_xmit_count(duct, DUCT_TX_STOPS);
+		more = false;
+	}
+	if (!more)
+		duct_tx_ring(duct);
+	return NETDEV_TX_OK;
+
+drop:
+	duct_xmit_count(duct, cause);
+	dev_kfree_skb_any(skb);
+	if (!more)
+		duct_tx_ring(duct);
+	return NETDEV_TX_OK;
+}
+
+/**
+ * duct_features_check() - ndo_features_check
+ * @skb: the frame
+ * @netdev: the interface
+ * @features: what the stack would use
+ *
+ * Without NETIF_F_SG the stack makes one piece of a frame that has too many.
+ * What is segmented first may still end up with too many; duct_start_xmit()
+ * linearizes those.
+ */
+netdev_features_t duct_features_check(struct sk_buff *skb,
+				      struct net_device *netdev,
+				      netdev_features_t features)
+{
+	if (!skb_is_gso(skb) && skb_shinfo(skb)->nr_frags + 1 > DUCT_PIECES)
+		features &= ~NETIF_F_SG;
+	return features;
+}
+
+/**
+ * duct_tx_reap() - free what the card has sent
+ * @duct: the card
+ * @budget: NAPI budget
+ *
+ * Context: NAPI, or netpoll with @budget 0.
+ */
+void duct_tx_reap(struct duct_dev *duct, int budget)
+{
+	struct netdev_queue *txq = netdev_get_tx_queue(duct->netdev, 0);
+	struct duct_napi_stats *stats = &duct->napi_stats;
+	struct duct_ring *ring = &duct->tx;
+	unsigned int packets = 0;
+	unsigned int bytes = 0;
+	u32 tail = ring->tail;
+	int woken;
+
+	while (duct_ring_busy(ring, tail) && duct_ring_done(ring, tail)) {
+		struct duct_tx_buf *buf;
+
+		buf = &duct->tx_buf[duct_ring_slot(ring, tail)];
+		duct_tx_unmap(duct, buf);
+		packets++;
+		bytes += buf->bytes;
+		napi_consume_skb(buf->skb, budget);
+		buf->skb = NULL;
+		tail++;
+	}
+	if (!packets)
+		return;
+	duct_ring_reap(ring, tail);
+
+	woken = netif_txq_completed_wake(txq, packets, bytes,
+					 duct_ring_space(ring), DUCT_TX_WAKE);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_add(&stats->tx_packets, packets);
+	u64_stats_add(&stats->tx_bytes, bytes);
+	if (!woken)
+		u64_stats_inc(&stats->counter[DUCT_TX_WAKES]);
+	u64_stats_update_end(&stats->syncp);
+}
+
+/**
+ * duct_tx_alloc() - transmit ring and its shadow
+ * @duct: the card
+ *
+ * Context: process.
+ * Return: 0 or -ENOMEM.
+ */
+int duct_tx_alloc(struct duct_dev *duct)
+{
+	int err;
+
+	duct->tx_buf = kvcalloc(duct_ring_size(&duct->tx),
+				sizeof(*duct->tx_buf), GFP_KERNEL);
+	if (!duct->tx_buf)
+		return -ENOMEM;
+
+	err = duct_ring_alloc(&duct->tx, duct->dev);
+	if (err) {
+		kvfree(duct->tx_buf);
+		duct->tx_buf = NULL;
+	}
+	return err;
+}
+
+/**
+ * duct_tx_free() - undo duct_tx_alloc(), with what was not sent
+ * @duct: card that has let go of the ring; transmit and NAPI are off
+ *
+ * Context: process.
+ */
+void duct_tx_free(struct duct_dev *duct)
+{
+	struct duct_ring *ring = &duct->tx;
+	u32 tail;
+
+	for (tail = ring->tail; tail != ring->head; tail++) {
+		struct duct_tx_buf *buf;
+
+		buf = &duct->tx_buf[duct_ring_slot(ring, tail)];
+		duct_tx_unmap(duct, buf);
+		dev_kfree_skb_any(buf->skb);
+		duct_count(duct, DUCT_TX_FLUSHED);
+	}
+	netdev_reset_queue(duct->netdev);
+	duct_ring_free(ring, duct->dev);
+	kvfree(duct->tx_buf);
+	duct->tx_buf = NULL;
+}
