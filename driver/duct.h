@@ -60,6 +60,7 @@ enum duct_xmit_counter {
 enum duct_napi_counter {
 	DUCT_RX_ALLOC_FAIL,
 	DUCT_RX_BAD_LENGTH,
+	DUCT_RX_OWN,
 	DUCT_RX_NATIVE,
 	DUCT_TX_WAKES,
 	DUCT_NAPI_POLLS,

@@ -19,6 +19,7 @@ static const char duct_xmit_strings[DUCT_XMIT_COUNTERS][ETH_GSTRING_LEN] = {
 static const char duct_napi_strings[DUCT_NAPI_COUNTERS][ETH_GSTRING_LEN] = {
 	[DUCT_RX_ALLOC_FAIL]	= "rx_alloc_fail",
 	[DUCT_RX_BAD_LENGTH]	= "rx_bad_length",
+	[DUCT_RX_OWN]		= "rx_own",
 	[DUCT_RX_NATIVE]	= "rx_native",
 	[DUCT_TX_WAKES]		= "tx_wakes",
 	[DUCT_NAPI_POLLS]	= "napi_polls",

@@ -145,6 +145,11 @@ static void duct_rx_packet(struct duct_dev *duct, u32 tail)
 		duct_napi_count(duct, DUCT_RX_BAD_LENGTH);
 		return;
 	}
+	/* Only some cards promise that a sender does not hear itself. */
+	if (unlikely(src == duct->hwaddr)) {
+		duct_napi_count(duct, DUCT_RX_OWN);
+		return;
+	}
 	pages = duct_rx_pages(len);
 	if (unlikely(!duct_rx_fresh(duct, fresh, pages))) {
 		duct_napi_count(duct, DUCT_RX_ALLOC_FAIL);

@@ -135,6 +135,7 @@ static void duct_tx_publish(struct duct_dev *duct,
 	for (; i < DUCT_PIECES; i++)
 		desc->length[i] = 0;
 	desc->dst = cpu_to_le32(dst);
+	desc->src = cpu_to_le32(duct->hwaddr);
 	duct_ring_publish(&duct->tx);
 }
 

@@ -33,7 +33,7 @@
 
 static_assert(DUCT_MTU_MAX == 16368, "largest MTU");
 
-/* docs/card.md, "Commands": a multicast address has its top bit set. */
+/* docs/card.md, "Addresses": a multicast address has its top bit set. */
 static inline bool duct_addr_is_mcast(__u32 addr)
 {
 	return addr & DUCT_ADDR_MCAST;

@@ -60,7 +60,7 @@
 
 #define DUCT_SHIFT_MAX		12
 
-/* docs/card.md, "Addresses" and "Rings" */
+/* docs/card.md, "Addresses" and "Rings and ownership" */
 #define DUCT_ADDR_MCAST		0x80000000U
 #define DUCT_PACKET_MAX		16384
 #define DUCT_PIECES		4
