@@ -37,6 +37,7 @@ static const char duct_slow_strings[DUCT_SLOW_COUNTERS][ETH_GSTRING_LEN] = {
 	[DUCT_FILTER_OVERFLOWS]	= "filter_overflows",
 	[DUCT_TX_TIMEOUTS]	= "tx_timeouts",
 	[DUCT_TX_FLUSHED]	= "tx_flushed",
+	[DUCT_RX_FLUSHED]	= "rx_flushed",
 };
 
 static void duct_get_drvinfo(struct net_device *netdev,

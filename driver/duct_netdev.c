@@ -200,11 +200,12 @@ static void duct_get_stats64(struct net_device *netdev,
 		stats->tx_packets = u64_stats_read(&napi->tx_packets);
 		stats->tx_bytes = u64_stats_read(&napi->tx_bytes);
 		stats->multicast = u64_stats_read(&napi->rx_multicast);
-		stats->rx_dropped =
-			u64_stats_read(&napi->counter[DUCT_RX_ALLOC_FAIL]);
+		dropped = u64_stats_read(&napi->counter[DUCT_RX_ALLOC_FAIL]);
 		stats->rx_length_errors =
 			u64_stats_read(&napi->counter[DUCT_RX_BAD_LENGTH]);
 	} while (u64_stats_fetch_retry(&napi->syncp, start));
+
+	stats->rx_dropped = dropped + duct_slow(duct, DUCT_RX_FLUSHED);
 
 	do {
 		start = u64_stats_fetch_begin(&xmit->syncp);

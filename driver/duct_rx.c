@@ -287,7 +287,11 @@ void duct_rx_free(struct duct_dev *duct)
 	struct duct_ring *ring = &duct->rx;
 	unsigned int slot;
 	unsigned int i;
+	u32 tail;
 
+	for (tail = ring->tail; tail != ring->head; tail++)
+		if (duct_ring_done(ring, tail))
+			duct_count(duct, DUCT_RX_FLUSHED);
 	for (slot = 0; slot < duct_ring_size(ring); slot++)
 		for (i = 0; i < DUCT_RX_PAGES; i++)
 			if (duct->rx_buf[slot].page[i])

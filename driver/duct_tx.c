@@ -293,6 +293,7 @@ void duct_tx_free(struct duct_dev *duct)
 	struct duct_ring *ring = &duct->tx;
 	u32 tail;
 
+	duct_tx_reap(duct, 0);
 	for (tail = ring->tail; tail != ring->head; tail++) {
 		struct duct_tx_buf *buf;
 
