@@ -16,15 +16,16 @@
 #include <net/page_pool.h>
 #endif
 
+/* Who uses the pool: lets NAPI recycle directly and ynl tell the pools. */
+static inline void duct_page_pool_owner(struct page_pool_params *params,
+					struct net_device *netdev,
+					struct napi_struct *napi)
+{
 #ifdef DUCT_HAS_PAGE_POOL_NETDEV
-#define duct_page_pool_owner(params, dev, poll)		\
-	do {						\
-		(params)->netdev = (dev);		\
-		(params)->napi = (poll);		\
-	} while (0)
-#else
-#define duct_page_pool_owner(params, dev, poll)		do { } while (0)
+	params->netdev = netdev;
+	params->napi = napi;
 #endif
+}
 
 #ifndef netif_txq_completed_wake
 /* Return: as upstream's, 0 when the queue was woken. */

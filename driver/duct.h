@@ -142,9 +142,9 @@ struct duct_filter_set {
 
 enum duct_state {
 	DUCT_STATE_OPEN,	/* duct_open() succeeded, duct_stop() is due */
-	DUCT_STATE_FATAL,	/* the card or a command failed; until next open */
+	DUCT_STATE_FATAL,	/* the card failed, until the next open */
 	DUCT_STATE_GONE,	/* the card does not answer any more */
-	DUCT_STATE_LEAKED,	/* could not be stopped; never to be used again */
+	DUCT_STATE_LEAKED,	/* could not be stopped, is not used again */
 };
 
 /**
@@ -193,7 +193,7 @@ struct duct_dev {
 	struct napi_struct napi;
 	bool read_evflags;
 
-	struct mutex cmd_lock;
+	struct mutex cmd_lock; /* guards cmd; inside filter_lock */
 	struct duct_ring cmd;
 
 	struct duct_ring tx;
@@ -204,7 +204,7 @@ struct duct_dev {
 	struct page_pool *rx_head_pool;
 	struct page_pool *rx_tail_pool;
 
-	struct mutex filter_lock;
+	struct mutex filter_lock; /* guards filters, rx_mode */
 	struct duct_filter filters[DUCT_FILTERS];
 	bool filters_live;
 	struct duct_filter_set rx_mode;

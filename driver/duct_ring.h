@@ -67,7 +67,9 @@ static inline void *duct_ring_desc(const struct duct_ring *ring, u32 count)
 static inline u32 duct_ring_space(const struct duct_ring *ring)
 {
 	/* Orders the reaper's last use of a slot before ours of the same. */
-	return duct_ring_size(ring) - (ring->head - smp_load_acquire(&ring->tail));
+	u32 tail = smp_load_acquire(&ring->tail);
+
+	return duct_ring_size(ring) - (ring->head - tail);
 }
 
 /* Published and not yet reaped, as the reaping side may rely on. */

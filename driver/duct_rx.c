@@ -8,6 +8,12 @@
 
 #define DUCT_RX_TAIL_ORDER	get_order(DUCT_RX_TAIL_SIZE)
 
+static struct duct_rx_buf *duct_rx_shadow(const struct duct_dev *duct,
+					  u32 count)
+{
+	return &duct->rx_buf[duct_ring_slot(&duct->rx, count)];
+}
+
 static struct page_pool *duct_rx_pool(const struct duct_dev *duct,
 				      unsigned int page)
 {
@@ -37,10 +43,9 @@ static void duct_rx_publish(struct duct_dev *duct)
 {
 	struct duct_ring *ring = &duct->rx;
 	struct duct_pkt_desc *desc = duct_ring_desc(ring, ring->head);
-	struct duct_rx_buf *buf;
+	const struct duct_rx_buf *buf = duct_rx_shadow(duct, ring->head);
 	unsigned int i;
 
-	buf = &duct->rx_buf[duct_ring_slot(ring, ring->head)];
 	for (i = 0; i < DUCT_RX_PAGES; i++) {
 		dma_addr_t dma = page_pool_get_dma_addr(buf->page[i]);
 
@@ -109,7 +114,8 @@ static void duct_rx_frame(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 	if (duct_payload_is_ether(skb->data, len, dst)) {
 		skb_pull(skb, DUCT_SHIM_LEN);
 	} else {
-		duct_native_push(skb_push(skb, DUCT_NATIVE_HLEN), dst, src, len);
+		skb_push(skb, DUCT_NATIVE_HLEN);
+		duct_native_push(skb->data, dst, src, len);
 		duct_napi_count(duct, DUCT_RX_NATIVE);
 	}
 
@@ -132,7 +138,7 @@ static void duct_rx_frame(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 static void duct_rx_packet(struct duct_dev *duct, u32 tail)
 {
 	const struct duct_pkt_desc *desc = duct_ring_desc(&duct->rx, tail);
-	struct duct_rx_buf *buf = &duct->rx_buf[duct_ring_slot(&duct->rx, tail)];
+	struct duct_rx_buf *buf = duct_rx_shadow(duct, tail);
 	u32 len = le32_to_cpu(READ_ONCE(desc->pktlen));
 	u32 dst = le32_to_cpu(READ_ONCE(desc->dst));
 	u32 src = le32_to_cpu(READ_ONCE(desc->src));
@@ -217,12 +223,12 @@ static int duct_rx_fill(struct duct_dev *duct)
 	unsigned int i;
 
 	while (duct_ring_space(ring)) {
-		struct duct_rx_buf *buf;
+		struct duct_rx_buf *buf = duct_rx_shadow(duct, ring->head);
 
-		buf = &duct->rx_buf[duct_ring_slot(ring, ring->head)];
 		for (i = 0; i < DUCT_RX_PAGES; i++) {
-			buf->page[i] = page_pool_alloc_pages(duct_rx_pool(duct, i),
-							     GFP_KERNEL);
+			struct page_pool *pool = duct_rx_pool(duct, i);
+
+			buf->page[i] = page_pool_alloc_pages(pool, GFP_KERNEL);
 			if (!buf->page[i])
 				return -ENOMEM;
 		}
@@ -292,12 +298,13 @@ void duct_rx_free(struct duct_dev *duct)
 	for (tail = ring->tail; tail != ring->head; tail++)
 		if (duct_ring_done(ring, tail))
 			duct_count(duct, DUCT_RX_FLUSHED);
-	for (slot = 0; slot < duct_ring_size(ring); slot++)
-		for (i = 0; i < DUCT_RX_PAGES; i++)
-			if (duct->rx_buf[slot].page[i])
-				page_pool_put_full_page(duct_rx_pool(duct, i),
-							duct->rx_buf[slot].page[i],
-							false);
+	for (slot = 0; slot < duct_ring_size(ring); slot++) {
+		const struct duct_rx_buf *buf = &duct->rx_buf[slot];
+
+		for (i = 0; i < DUCT_RX_PAGES && buf->page[i]; i++)
+			page_pool_put_full_page(duct_rx_pool(duct, i),
+						buf->page[i], false);
+	}
 	duct_ring_free(ring, duct->dev);
 	page_pool_destroy(duct->rx_tail_pool);
 	page_pool_destroy(duct->rx_head_pool);

@@ -21,6 +21,15 @@ static void duct_tx_ring(struct duct_dev *duct)
 		duct_xmit_count(duct, DUCT_TX_DOORBELLS);
 }
 
+/* Return: 0 when the queue was stopped. */
+static int duct_tx_maybe_stop(struct duct_dev *duct)
+{
+	struct netdev_queue *txq = netdev_get_tx_queue(duct->netdev, 0);
+
+	return netif_txq_maybe_stop(txq, duct_ring_space(&duct->tx), 1,
+				    DUCT_TX_WAKE);
+}
+
 static void duct_tx_unmap(struct duct_dev *duct, struct duct_tx_buf *buf)
 {
 	unsigned int i = 0;
@@ -161,7 +170,7 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	struct duct_tx_buf *buf;
 	u32 dst;
 
-	if (!netif_txq_maybe_stop(txq, duct_ring_space(ring), 1, DUCT_TX_WAKE)) {
+	if (!duct_tx_maybe_stop(duct)) {
 		duct_tx_ring(duct);
 		return NETDEV_TX_BUSY;
 	}
@@ -180,7 +189,7 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	duct_tx_publish(duct, buf, dst);
 
 	more = !__netdev_tx_sent_queue(txq, bytes, more);
-	if (!netif_txq_maybe_stop(txq, duct_ring_space(ring), 1, DUCT_TX_WAKE)) {
+	if (!duct_tx_maybe_stop(duct)) {
 		duct_xmit_count(duct, DUCT_TX_STOPS);
 		more = false;
 	}

@@ -22,8 +22,10 @@
 #define DUCT_SHIM_0		0xdc
 #define DUCT_SHIM_1		0xe1
 
-#define DUCT_NATIVE_TYPE	0x88b5		/* IEEE 802 local experimental 1 */
-#define DUCT_NATIVE_HLEN	16		/* Ethernet header and a 16-bit length */
+/* IEEE 802 local experimental 1 */
+#define DUCT_NATIVE_TYPE	0x88b5
+/* Ethernet header and a 16-bit length */
+#define DUCT_NATIVE_HLEN	16
 
 #define DUCT_BROADCAST		0xffffffffU
 

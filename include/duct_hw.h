@@ -42,13 +42,18 @@
 #define DUCT_VERSION_MAJOR	2
 #define DUCT_VERSION_MINOR	1
 
-#define DUCT_FLAGS_FLTB		0x00000001U	/* fault at an address given in a register */
-#define DUCT_FLAGS_FLTR		0x00000002U	/* fault in a descriptor or at its addresses */
-#define DUCT_FLAGS_SEQ		0x00000004U	/* operation out of sequence */
-#define DUCT_FLAGS_HWERR	0x00010000U	/* anything else */
+/*
+ * FLTB: fault at an address given in a register; FLTR: fault in a descriptor or
+ * at an address given in one; SEQ: operation out of sequence; HWERR: the rest.
+ */
+#define DUCT_FLAGS_FLTB		0x00000001U
+#define DUCT_FLAGS_FLTR		0x00000002U
+#define DUCT_FLAGS_SEQ		0x00000004U
+#define DUCT_FLAGS_HWERR	0x00010000U
 #define DUCT_FLAGS_FATAL	(DUCT_FLAGS_FLTB | DUCT_FLAGS_FLTR | \
 				 DUCT_FLAGS_SEQ | DUCT_FLAGS_HWERR)
-#define DUCT_FLAGS_RST		0x80000000U	/* written: reset; reads 0 when done */
+/* Written it resets the card; FLAGS reads 0 when that is done. */
+#define DUCT_FLAGS_RST		0x80000000U
 
 #define DUCT_EV_TXCOMP		0x00000001U
 #define DUCT_EV_RXCOMP		0x00000002U
@@ -56,7 +61,8 @@
 #define DUCT_EV_CMDCOMP		0x00000008U
 #define DUCT_EV_RXJUMBO		0x00000010U
 
-#define DUCT_DBELL_TX		0x80000000U	/* set: transmit ring, clear: command ring */
+/* Set: the transmit ring; clear: the command ring. */
+#define DUCT_DBELL_TX		0x80000000U
 
 #define DUCT_SHIFT_MAX		12
 
@@ -76,9 +82,10 @@
 #define DUCT_CMD_RMFILT		4
 #define DUCT_CMD_FLUSHFILT	5
 
+/* TABLE: full (ADDFILT), or no such filter (RMFILT); TYPE: unknown command. */
 #define DUCT_ERR_OK		0
-#define DUCT_ERR_TABLE		1		/* ADDFILT: full; RMFILT: no such filter */
-#define DUCT_ERR_TYPE		2		/* unknown command type */
+#define DUCT_ERR_TABLE		1
+#define DUCT_ERR_TYPE		2
 #define DUCT_ERR_HW		0xff
 
 /**
