@@ -157,6 +157,7 @@ enum duct_state {
  * @vmin: minor version
  * @hwaddr: the card's Ductnet address
  * @state: enum duct_state bits
+ * @why: why the card is out of service, when FLAGS does not say
  * @irq: interrupt numbers of both vectors
  * @napi: receives packets and completes transmits
  * @read_evflags: the card signals only after EVFLAGS was read
@@ -189,6 +190,7 @@ struct duct_dev {
 	u32 vmin;
 	u32 hwaddr;
 	unsigned long state;
+	const char *why;
 	int irq[DUCT_VECTORS];
 	struct napi_struct napi;
 	bool read_evflags;
@@ -291,7 +293,7 @@ void duct_event_start(struct duct_dev *duct);
 /* duct_reset.c */
 int duct_reset(struct duct_dev *duct);
 bool duct_quiesce(struct duct_dev *duct);
-void duct_fail(struct duct_dev *duct);
+void duct_fail(struct duct_dev *duct, const char *why);
 void duct_fatal_work(struct work_struct *work);
 
 /* duct_ethtool.c */

@@ -25,7 +25,7 @@ static irqreturn_t duct_irq_fatal(int irq, void *data)
 	struct duct_dev *duct = data;
 
 	duct_count(duct, DUCT_FATAL_IRQS);
-	duct_fail(duct);
+	duct_fail(duct, "fatal interrupt");
 	return IRQ_HANDLED;
 }
 

@@ -25,7 +25,7 @@ u32 duct_read(struct duct_dev *duct, u32 reg)
 
 	if (unlikely(value == ~0U) && readl(duct->regs + DUCT_VMAJ) == ~0U) {
 		set_bit(DUCT_STATE_GONE, &duct->state);
-		duct_fail(duct);
+		duct_fail(duct, "no answer at all");
 	}
 	return value;
 }

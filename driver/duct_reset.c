@@ -62,23 +62,28 @@ bool duct_quiesce(struct duct_dev *duct)
 /**
  * duct_fail() - take the card out of service until the next open
  * @duct: the card
+ * @why: what to say where FLAGS says nothing; a literal
+ *
+ * Only the first call until the next open has an effect.
  *
  * Context: any.
  */
-void duct_fail(struct duct_dev *duct)
+void duct_fail(struct duct_dev *duct, const char *why)
 {
-	if (!test_and_set_bit(DUCT_STATE_FATAL, &duct->state))
-		schedule_work(&duct->fatal_work);
+	if (test_and_set_bit(DUCT_STATE_FATAL, &duct->state))
+		return;
+	duct->why = why;
+	schedule_work(&duct->fatal_work);
 }
 
-static const char *duct_fatal_reason(u32 flags)
+static const char *duct_fatal_reason(const struct duct_dev *duct, u32 flags)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(duct_fatal_reasons); i++)
 		if (flags & duct_fatal_reasons[i].flag)
 			return duct_fatal_reasons[i].why;
-	return "no answer to a command";
+	return duct->why;
 }
 
 /**
@@ -100,5 +105,5 @@ void duct_fatal_work(struct work_struct *work)
 	else
 		netdev_err(duct->netdev,
 			   "stopped: %s, flags 0x%x; set it down and up to recover\n",
-			   duct_fatal_reason(flags), flags);
+			   duct_fatal_reason(duct, flags), flags);
 }
