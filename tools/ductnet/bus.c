@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bus.h"
+
+#include <string.h>
+
+void bus_init(struct bus *bus)
+{
+	memset(bus, 0, sizeof(*bus));
+}
+
+static void append(struct bus *bus, struct bus_station *station)
+{
+	struct bus_station **link = &bus->stations;
+
+	while (*link)
+		link = &(*link)->next;
+	station->next = NULL;
+	*link = station;
+}
+
+void bus_attach(struct bus *bus, struct bus_station *station,
+		const struct bus_station_ops *ops)
+{
+	station->ops = ops;
+	station->bus = bus;
+	station->awake = false;
+	station->touched = false;
+	append(bus, station);
+}
+
+static void unlink_station(struct bus_station *station)
+{
+	struct bus_station **link = &station->bus->stations;
+
+	while (*link != station)
+		link = &(*link)->next;
+	*link = station->next;
+	station->next = NULL;
+}
+
+void bus_detach(struct bus_station *station)
+{
+	unlink_station(station);
+}
+
+void bus_wake(struct bus_station *station)
+{
+	station->awake = true;
+}
+
+void bus_send(struct bus_station *sender, const struct bus_packet *packet)
+{
+	struct bus *bus = sender->bus;
+	struct bus_counters *count = &bus->counters;
+	bool claimed = false;
+	int taken;
+
+	count->packets++;
+	count->bytes += packet->len;
+	for (struct bus_station *s = bus->stations; s; s = s->next) {
+		if (s == sender || !s->ops->accepts(s, packet->dst))
+			continue;
+		claimed = true;
+		s->touched = true;
+		taken = s->ops->receive(s, packet);
+		if (taken >= 0) {
+			count->deliveries++;
+			count->delivered_bytes += (uint64_t)taken;
+		}
+	}
+	if (!claimed)
+		count->unclaimed++;
+}
+
+bool bus_run(struct bus *bus)
+{
+	struct bus_station *first = NULL;
+	bool left = false;
+
+	for (struct bus_station *s = bus->stations; s; s = s->next) {
+		if (!s->awake)
+			continue;
+		if (!first)
+			first = s;
+		s->awake = false;
+		s->touched = true;
+		if (s->ops->run(s, BUS_BUDGET))
+			s->awake = true;
+	}
+	if (!first)
+		return false;
+	for (struct bus_station *s = bus->stations; s; s = s->next) {
+		if (s->touched && s->ops->flush)
+			s->ops->flush(s);
+		s->touched = false;
+		left |= s->awake;
+	}
+	bus->counters.rounds++;
+	/* Who ran first is the last now: of scarce room all get the same. */
+	unlink_station(first);
+	append(bus, first);
+	return left;
+}
+
+size_t bus_copy(struct bus *bus, const struct iovec *piece, int pieces,
+		const struct bus_packet *packet)
+{
+	size_t copied = 0, filled = 0;
+	int to = 0;
+
+	for (int from = 0; from < packet->pieces; from++) {
+		const uint8_t *src = packet->piece[from].iov_base;
+		size_t left = packet->piece[from].iov_len;
+
+		while (left) {
+			size_t n;
+
+			while (to < pieces && filled == piece[to].iov_len) {
+				to++;
+				filled = 0;
+			}
+			if (to == pieces)
+				goto out;
+			n = piece[to].iov_len - filled;
+			if (n > left)
+				n = left;
+			/* A guest may well let pieces overlap: no memcpy(). */
+			memmove((uint8_t *)piece[to].iov_base + filled, src, n);
+			filled += n;
+			src += n;
+			left -= n;
+			copied += n;
+		}
+	}
+out:
+	bus->counters.copied_bytes += copied;
+	return copied;
+}
