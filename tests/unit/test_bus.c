@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The bus: who hears what, in which order, how much a round, how many copies. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus.h"
+#include "guest.h"
+#include "unit.h"
+
+#define HEARD	4096
+
+/* A station that sends numbered empty packets and writes down what it hears. */
+struct fake {
+	struct bus_station station;
+	uint32_t addr;
+	uint32_t dst;
+	bool accept_all;
+	bool drop;
+	uint32_t to_send;		/* left */
+	uint32_t sent;
+	uint32_t budget;		/* of the last run */
+	unsigned int runs, flushes;
+	unsigned int heard;
+	uint32_t src[HEARD];		/* of what it heard */
+	uint32_t number[HEARD];
+	struct fake *wakes;		/* woken by what it hears */
+};
+
+static struct fake *fake_of(struct bus_station *station)
+{
+	return (struct fake *)station;
+}
+
+static bool fake_accepts(struct bus_station *station, uint32_t dst)
+{
+	struct fake *f = fake_of(station);
+
+	return f->accept_all || dst == f->addr;
+}
+
+static int fake_receive(struct bus_station *station,
+			const struct bus_packet *packet)
+{
+	struct fake *f = fake_of(station);
+
+	if (f->drop)
+		return -1;
+	assert_true(f->heard < HEARD);
+	f->src[f->heard] = packet->src;
+	memcpy(&f->number[f->heard], packet->piece[0].iov_base, 4);
+	f->heard++;
+	if (f->wakes) {
+		f->wakes->to_send++;
+		bus_wake(&f->wakes->station);
+	}
+	return (int)packet->len;
+}
+
+static bool fake_run(struct bus_station *station, unsigned int budget)
+{
+	struct fake *f = fake_of(station);
+
+	f->runs++;
+	f->budget = budget;
+	while (f->to_send && budget--) {
+		struct bus_packet packet = {
+			.dst = f->dst, .src = f->addr, .len = 4, .pieces = 1,
+			.piece[0] = { .iov_base = &f->sent, .iov_len = 4 },
+		};
+
+		bus_send(station, &packet);
+		f->to_send--;
+		f->sent++;
+	}
+	return f->to_send;
+}
+
+static void fake_flush(struct bus_station *station)
+{
+	fake_of(station)->flushes++;
+}
+
+static const struct bus_station_ops fake_ops = {
+	.accepts = fake_accepts,
+	.receive = fake_receive,
+	.run = fake_run,
+	.flush = fake_flush,
+};
+
+#define FAKES	4
+
+struct net {
+	struct bus bus;
+	struct fake fake[FAKES];
+};
+
+static int setup(void **state)
+{
+	struct net *net = calloc(1, sizeof(*net));
+
+	assert_non_null(net);
+	bus_init(&net->bus);
+	for (uint32_t i = 0; i < FAKES; i++) {
+		net->fake[i].addr = i + 1;
+		bus_attach(&net->bus, &net->fake[i].station, &fake_ops);
+	}
+	*state = net;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static void queue(struct fake *f, uint32_t dst, uint32_t count)
+{
+	f->dst = dst;
+	f->to_send = count;
+	bus_wake(&f->station);
+}
+
+static void idle_bus(void **state)
+{
+	struct net *net = *state;
+	struct bus empty;
+
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->bus.counters.rounds, 0);
+	assert_int_equal(net->fake[0].runs, 0);
+	assert_int_equal(net->fake[0].flushes, 0);
+	bus_init(&empty);
+	assert_false(bus_run(&empty));
+}
+
+static void only_who_accepts(void **state)
+{
+	struct net *net = *state;
+
+	net->fake[3].accept_all = true;
+	queue(&net->fake[0], 2, 1);
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[1].heard, 1);
+	assert_int_equal(net->fake[2].heard, 0);
+	assert_int_equal(net->fake[3].heard, 1);
+	assert_int_equal(net->bus.counters.packets, 1);
+	assert_int_equal(net->bus.counters.bytes, 4);
+	assert_int_equal(net->bus.counters.deliveries, 2);
+	assert_int_equal(net->bus.counters.delivered_bytes, 8);
+	assert_int_equal(net->bus.counters.unclaimed, 0);
+	/* flushed: who ran and who was offered a packet, once a round */
+	assert_int_equal(net->fake[0].flushes, 1);
+	assert_int_equal(net->fake[1].flushes, 1);
+	assert_int_equal(net->fake[2].flushes, 0);
+	assert_int_equal(net->fake[3].flushes, 1);
+}
+
+static void never_the_sender(void **state)
+{
+	struct net *net = *state;
+
+	for (uint32_t i = 0; i < FAKES; i++)
+		net->fake[i].accept_all = true;
+	queue(&net->fake[2], 3, 5);
+	run_bus(&net->bus);
+	for (uint32_t i = 0; i < FAKES; i++)
+		assert_int_equal(net->fake[i].heard, i == 2 ? 0 : 5);
+}
+
+static void unclaimed(void **state)
+{
+	struct net *net = *state;
+
+	queue(&net->fake[0], 99, 3);
+	run_bus(&net->bus);
+	queue(&net->fake[0], 1, 1);	/* its own address: nobody else's */
+	run_bus(&net->bus);
+	assert_int_equal(net->bus.counters.unclaimed, 4);
+	assert_int_equal(net->bus.counters.deliveries, 0);
+}
+
+static void dropped_is_not_delivered(void **state)
+{
+	struct net *net = *state;
+
+	net->fake[1].drop = true;
+	queue(&net->fake[0], 2, 3);
+	run_bus(&net->bus);
+	assert_int_equal(net->bus.counters.packets, 3);
+	assert_int_equal(net->bus.counters.deliveries, 0);
+	assert_int_equal(net->bus.counters.delivered_bytes, 0);
+	assert_int_equal(net->bus.counters.unclaimed, 0);
+	assert_int_equal(net->fake[1].flushes, 1);
+}
+
+static void in_order(void **state)
+{
+	struct net *net = *state;
+
+	queue(&net->fake[0], 2, 1000);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[1].heard, 1000);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(net->fake[1].number[i], i);
+}
+
+static void fair_share(void **state)
+{
+	struct net *net = *state;
+	struct fake *to = &net->fake[3];
+	uint32_t from[FAKES + 1] = { 0 };
+
+	queue(&net->fake[0], 4, 1000);
+	queue(&net->fake[1], 4, 1000);
+	queue(&net->fake[2], 4, 10);
+	assert_true(bus_run(&net->bus));
+	assert_int_equal(to->heard, 2 * BUS_BUDGET + 10);
+	for (uint32_t i = 0; i < to->heard; i++)
+		from[to->src[i]]++;
+	assert_int_equal(from[1], BUS_BUDGET);
+	assert_int_equal(from[2], BUS_BUDGET);
+	assert_int_equal(from[3], 10);
+	assert_int_equal(net->fake[0].budget, BUS_BUDGET);
+	run_bus(&net->bus);
+	assert_int_equal(to->heard, 2010);
+}
+
+/* With room for one packet a round, each sender gets its turn. */
+static void first_place_goes_round(void **state)
+{
+	struct net *net = *state;
+	unsigned int first[FAKES + 1] = { 0 };
+
+	for (unsigned int round = 0; round < 12; round++) {
+		struct fake *to = &net->fake[3];
+
+		to->heard = 0;
+		for (uint32_t i = 0; i < 3; i++)
+			queue(&net->fake[i], 4, 1);
+		run_bus(&net->bus);
+		first[to->src[0]]++;
+	}
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_int_equal(first[i], 4);
+}
+
+static void wake_from_receive(void **state)
+{
+	struct net *net = *state;
+
+	/* 2 answers 1 from its run; neither loses a wake-up */
+	net->fake[1].wakes = &net->fake[1];
+	net->fake[1].dst = 1;
+	queue(&net->fake[0], 2, 200);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[0].heard, 200);
+	assert_false(bus_run(&net->bus));
+}
+
+static void detach(void **state)
+{
+	struct net *net = *state;
+
+	for (uint32_t i = 0; i < FAKES; i++)
+		net->fake[i].accept_all = true;
+	bus_detach(&net->fake[1].station);
+	queue(&net->fake[0], 2, 1);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[1].heard, 0);
+	assert_int_equal(net->fake[2].heard, 1);
+	bus_detach(&net->fake[0].station);
+	bus_detach(&net->fake[3].station);
+	bus_detach(&net->fake[2].station);
+	assert_null(net->bus.stations);
+	assert_false(bus_run(&net->bus));
+}
+
+/* Cuts @len bytes at random into at most @max pieces. */
+static int cut(struct iovec *iov, int max, uint8_t *bytes, size_t len)
+{
+	int n = 0;
+
+	while (len && n < max - 1) {
+		size_t part = (size_t)rand() % (len + 1);
+
+		iov[n].iov_base = bytes;
+		iov[n].iov_len = part;
+		bytes += part;
+		len -= part;
+		n++;
+	}
+	iov[n].iov_base = bytes;
+	iov[n].iov_len = len;
+	return n + 1;
+}
+
+static void copy_gathers_and_scatters(void **state)
+{
+	static uint8_t from[DUCT_PACKET_MAX], to[DUCT_PACKET_MAX + 16];
+	struct net *net = *state;
+	uint64_t total = 0;
+
+	srand(1);
+	fill(from, sizeof(from), 1);
+	for (int i = 0; i < 2000; i++) {
+		struct bus_packet packet = { 0 };
+		struct iovec room[8];
+		size_t len = (size_t)rand() % (sizeof(from) + 1);
+		int pieces;
+
+		memset(to, 0xcc, sizeof(to));
+		packet.len = (uint32_t)len;
+		packet.pieces = cut(packet.piece, 8, from, len);
+		pieces = cut(room, 8, to, len + (size_t)rand() % 16);
+		assert_int_equal(bus_copy(&net->bus, room, pieces, &packet),
+				 len);
+		assert_memory_equal(to, from, len);
+		for (size_t k = len; k < len + 16; k++)
+			assert_int_equal(to[k], 0xcc);
+		total += len;
+		assert_int_equal(net->bus.counters.copied_bytes, total);
+	}
+}
+
+static void copy_nothing(void **state)
+{
+	struct net *net = *state;
+	struct bus_packet packet = { 0 };
+
+	assert_int_equal(bus_copy(&net->bus, NULL, 0, &packet), 0);
+	assert_int_equal(net->bus.counters.copied_bytes, 0);
+}
+
+/* Should it happen, it ends at the room. */
+static void copy_never_overflows(void **state)
+{
+	struct net *net = *state;
+	uint8_t from[10] = "123456789", to[8];
+	struct iovec room = { .iov_base = to, .iov_len = 5 };
+	struct bus_packet packet = { .len = 10, .pieces = 1,
+				     .piece[0] = { from, 10 } };
+
+	memset(to, 'x', sizeof(to));
+	assert_int_equal(bus_copy(&net->bus, &room, 1, &packet), 5);
+	assert_memory_equal(to, "12345xxx", 8);
+}
+
+int main(void)
+{
+#define BUS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		BUS_TEST(idle_bus),
+		BUS_TEST(only_who_accepts),
+		BUS_TEST(never_the_sender),
+		BUS_TEST(unclaimed),
+		BUS_TEST(dropped_is_not_delivered),
+		BUS_TEST(in_order),
+		BUS_TEST(fair_share),
+		BUS_TEST(first_place_goes_round),
+		BUS_TEST(wake_from_receive),
+		BUS_TEST(detach),
+		BUS_TEST(copy_gathers_and_scatters),
+		BUS_TEST(copy_nothing),
+		BUS_TEST(copy_never_overflows),
+	};
+
+	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);
+}
