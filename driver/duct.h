@@ -142,6 +142,7 @@ struct duct_filter_set {
 
 enum duct_state {
 	DUCT_STATE_OPEN,	/* duct_open() succeeded, duct_stop() is due */
+	DUCT_STATE_STARTED,	/* the card carried out START, STOP is due */
 	DUCT_STATE_FATAL,	/* the card failed, until the next open */
 	DUCT_STATE_GONE,	/* the card does not answer any more */
 	DUCT_STATE_LEAKED,	/* could not be stopped, is not used again */
@@ -157,8 +158,10 @@ enum duct_state {
  * @vmin: minor version
  * @hwaddr: the card's Ductnet address
  * @state: enum duct_state bits
- * @why: why the card is out of service, when FLAGS does not say
+ * @why: why the card is out of service, when @fatal_flags does not say
+ * @fatal_flags: what FLAGS said
  * @irq: interrupt numbers of both vectors
+ * @irq_name: their names, good while they are requested
  * @napi: receives packets and completes transmits
  * @read_evflags: the card signals only after EVFLAGS was read
  * @cmd_lock: guards @cmd and orders commands; inside @filter_lock
@@ -191,7 +194,9 @@ struct duct_dev {
 	u32 hwaddr;
 	unsigned long state;
 	const char *why;
+	u32 fatal_flags;
 	int irq[DUCT_VECTORS];
+	char irq_name[DUCT_VECTORS][IFNAMSIZ + 8];
 	struct napi_struct napi;
 	bool read_evflags;
 
@@ -266,6 +271,9 @@ void duct_rx_mode_work(struct work_struct *work);
 
 /* duct_netdev.c */
 void duct_netdev_init(struct duct_dev *duct);
+int duct_netdev_register(struct duct_dev *duct);
+int duct_open(struct net_device *netdev);
+int duct_stop(struct net_device *netdev);
 
 /* duct_tx.c */
 int duct_tx_alloc(struct duct_dev *duct);
@@ -293,7 +301,7 @@ void duct_event_start(struct duct_dev *duct);
 /* duct_reset.c */
 int duct_reset(struct duct_dev *duct);
 bool duct_quiesce(struct duct_dev *duct);
-void duct_fail(struct duct_dev *duct, const char *why);
+void duct_fail(struct duct_dev *duct, u32 flags, const char *why);
 void duct_fatal_work(struct work_struct *work);
 
 /* duct_ethtool.c */

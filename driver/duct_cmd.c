@@ -55,7 +55,7 @@ static int duct_cmd_run(struct duct_dev *duct, u8 type, u32 mask, u32 addr)
 
 	/* The slot stays the card's: nothing but a reset gets it back. */
 	duct_count(duct, DUCT_COMMAND_TIMEOUTS);
-	duct_fail(duct, "no answer to a command");
+	duct_fail(duct, 0, "no answer to a command");
 	return -ETIMEDOUT;
 }
 

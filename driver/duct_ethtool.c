@@ -116,8 +116,8 @@ static void duct_get_ringparam(struct net_device *netdev,
 {
 	struct duct_dev *duct = netdev_priv(netdev);
 
-	ring->rx_max_pending = 1U << DUCT_SHIFT_MAX;
-	ring->tx_max_pending = 1U << DUCT_SHIFT_MAX;
+	ring->rx_max_pending = duct_ring_size(&duct->rx);
+	ring->tx_max_pending = duct_ring_size(&duct->tx);
 	ring->rx_pending = duct_ring_size(&duct->rx);
 	ring->tx_pending = duct_ring_size(&duct->tx);
 }

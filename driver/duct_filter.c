@@ -108,13 +108,12 @@ static bool duct_set_has(const struct duct_filter_set *set, u32 mask, u32 addr)
 	return false;
 }
 
-/* Return: false when there is no room for it beside @spare others. */
-static bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr,
-			 unsigned int spare)
+/* Return: false when there is no room for it. */
+static bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr)
 {
 	if (duct_set_has(set, mask, addr))
 		return true;
-	if (set->count + spare >= ARRAY_SIZE(set->filter))
+	if (set->count == ARRAY_SIZE(set->filter))
 		return false;
 	set->filter[set->count].mask = mask;
 	set->filter[set->count].addr = addr;
@@ -165,7 +164,7 @@ static int duct_rx_mode_apply(struct duct_dev *duct,
 		} while (err == -ENOSPC && duct_rx_mode_drop_stale(duct, want));
 		if (err)
 			return err;
-		duct_set_add(held, mask, addr, 0);
+		duct_set_add(held, mask, addr);
 	}
 	while (duct_rx_mode_drop_stale(duct, want))
 		;
@@ -177,52 +176,58 @@ static void duct_rx_mode_base(struct duct_dev *duct,
 			      struct duct_filter_set *want)
 {
 	want->count = 0;
-	duct_set_add(want, DUCT_MASK_EXACT, duct->hwaddr, 0);
-	duct_set_add(want, DUCT_MASK_EXACT, DUCT_BROADCAST, 0);
+	duct_set_add(want, DUCT_MASK_EXACT, duct->hwaddr);
+	duct_set_add(want, DUCT_MASK_EXACT, DUCT_BROADCAST);
 	duct_set_add(want, DUCT_MASK_EXACT,
-		     duct_addr_from_mac(duct->netdev->dev_addr), 0);
+		     duct_addr_from_mac(duct->netdev->dev_addr));
 }
 
+static bool duct_set_add_list(struct duct_filter_set *set,
+			      struct netdev_hw_addr_list *list)
+{
+	struct netdev_hw_addr *ha;
+
+	netdev_hw_addr_list_for_each(ha, list)
+		if (!duct_set_add(set, DUCT_MASK_EXACT,
+				  duct_addr_from_mac(ha->addr)))
+			return false;
+	return true;
+}
+
+/* From the narrowest receive mode to the widest. */
+enum duct_rx_mode {
+	DUCT_RX_MODE_EXACT,
+	DUCT_RX_MODE_GROUPS,	/* all groups with one filter */
+	DUCT_RX_MODE_ALL,	/* everything with one filter */
+};
+
 /*
- * docs/ethernet.md, "Filters". @wide: take all groups with one filter. One
- * place is kept for that, or for everything, until the end.
- * Return: false when the groups had to be taken with one filter.
+ * docs/ethernet.md, "Filters".
+ * Return: false when that is more than fits.
  */
 static bool duct_rx_mode_want(struct duct_dev *duct,
 			      struct netdev_hw_addr_list *uc,
-			      struct netdev_hw_addr_list *mc, bool wide,
+			      struct netdev_hw_addr_list *mc,
+			      enum duct_rx_mode mode,
 			      struct duct_filter_set *want)
 {
-	unsigned int flags = duct->netdev->flags;
-	struct netdev_hw_addr *ha;
-	unsigned int unicast;
-	bool fits = true;
-
 	duct_rx_mode_base(duct, want);
-	if (flags & IFF_PROMISC) {
-		duct_set_add(want, 0, 0, 0);
-		return true;
-	}
+	if (mode == DUCT_RX_MODE_ALL)
+		return duct_set_add(want, 0, 0);
+	if (!duct_set_add_list(want, uc))
+		return false;
+	if (mode == DUCT_RX_MODE_GROUPS)
+		return duct_set_add(want, DUCT_ADDR_MCAST, DUCT_ADDR_MCAST);
+	return duct_set_add_list(want, mc);
+}
 
-	netdev_hw_addr_list_for_each(ha, uc)
-		fits &= duct_set_add(want, DUCT_MASK_EXACT,
-				     duct_addr_from_mac(ha->addr), 1);
-	if (!fits) {
-		duct_rx_mode_base(duct, want);
-		duct_set_add(want, 0, 0, 0);
-		return true;
-	}
-
-	unicast = want->count;
-	if (!(flags & IFF_ALLMULTI) && !wide)
-		netdev_hw_addr_list_for_each(ha, mc)
-			fits &= duct_set_add(want, DUCT_MASK_EXACT,
-					     duct_addr_from_mac(ha->addr), 0);
-	if ((flags & IFF_ALLMULTI) || wide || !fits) {
-		want->count = unicast;
-		duct_set_add(want, DUCT_ADDR_MCAST, DUCT_ADDR_MCAST, 0);
-	}
-	return fits;
+static enum duct_rx_mode duct_rx_mode_asked(const struct net_device *netdev)
+{
+	if (netdev->flags & IFF_PROMISC)
+		return DUCT_RX_MODE_ALL;
+	if (netdev->flags & IFF_ALLMULTI)
+		return DUCT_RX_MODE_GROUPS;
+	return DUCT_RX_MODE_EXACT;
 }
 
 /**
@@ -230,6 +235,8 @@ static bool duct_rx_mode_want(struct duct_dev *duct,
  * @netdev: the interface
  * @uc: secondary unicast addresses
  * @mc: multicast addresses
+ *
+ * What does not fit, here or in the card, is asked for in a wider mode.
  *
  * Context: process, may sleep. Takes @duct->filter_lock, and the address lock,
  * because older kernels have no snapshot of the lists to give.
@@ -239,24 +246,24 @@ int duct_set_rx_mode_async(struct net_device *netdev,
 			   struct netdev_hw_addr_list *uc,
 			   struct netdev_hw_addr_list *mc)
 {
+	enum duct_rx_mode mode = duct_rx_mode_asked(netdev);
 	struct duct_dev *duct = netdev_priv(netdev);
 	struct duct_filter_set want;
-	bool wide = false;
 	int err = 0;
 	bool fits;
 
 	mutex_lock(&duct->filter_lock);
 	while (duct->filters_live && duct_is_usable(duct)) {
 		netif_addr_lock_bh(netdev);
-		fits = duct_rx_mode_want(duct, uc, mc, wide, &want);
+		fits = duct_rx_mode_want(duct, uc, mc, mode, &want);
 		netif_addr_unlock_bh(netdev);
 
-		err = duct_rx_mode_apply(duct, &want);
-		if (!fits || (err == -ENOSPC && !wide))
-			duct_count(duct, DUCT_FILTER_OVERFLOWS);
-		if (err != -ENOSPC || wide)
+		err = fits ? duct_rx_mode_apply(duct, &want) : -ENOSPC;
+		if (err != -ENOSPC)
 			break;
-		wide = true;
+		duct_count(duct, DUCT_FILTER_OVERFLOWS);
+		if (mode++ == DUCT_RX_MODE_ALL)
+			break;
 	}
 	mutex_unlock(&duct->filter_lock);
 	return err;
@@ -291,8 +298,8 @@ void duct_set_rx_mode(struct net_device *netdev)
 #endif
 
 /**
- * duct_filter_restore() - give a card without filters all that are wanted
- * @duct: card with the command ring programmed
+ * duct_filter_restore() - give the card all filters that are wanted
+ * @duct: started card
  *
  * Among them are those the interface can not do without. Undone by
  * duct_rx_mode_stop().
@@ -309,6 +316,8 @@ int duct_filter_restore(struct duct_dev *duct)
 	mutex_lock(&duct->filter_lock);
 	duct_rx_mode_base(duct, &base);
 	err = duct_rx_mode_apply(duct, &base);
+	if (!err)
+		err = duct_cmd(duct, DUCT_CMD_FLUSHFILT, 0, 0);
 	for (i = 0; !err && i < DUCT_FILTERS; i++)
 		if (duct->filters[i].users)
 			err = duct_cmd(duct, DUCT_CMD_ADDFILT,

@@ -24,8 +24,12 @@ static irqreturn_t duct_irq_fatal(int irq, void *data)
 {
 	struct duct_dev *duct = data;
 
+	u32 flags = duct_read(duct, DUCT_FLAGS);
+
 	duct_count(duct, DUCT_FATAL_IRQS);
-	duct_fail(duct, "fatal interrupt");
+	/* A message from before the last reset may come as late as this. */
+	if (flags)
+		duct_fail(duct, flags, "fatal interrupt");
 	return IRQ_HANDLED;
 }
 
@@ -38,15 +42,21 @@ static irqreturn_t duct_irq_fatal(int irq, void *data)
  */
 int duct_irq_request(struct duct_dev *duct)
 {
+	const char *name = duct->netdev->name;
 	int err;
 
+	snprintf(duct->irq_name[DUCT_VECTOR_EVENT],
+		 sizeof(duct->irq_name[0]), "%s-event", name);
+	snprintf(duct->irq_name[DUCT_VECTOR_FATAL],
+		 sizeof(duct->irq_name[0]), "%s-fatal", name);
+
 	err = request_irq(duct->irq[DUCT_VECTOR_EVENT], duct_irq_event, 0,
-			  duct->netdev->name, duct);
+			  duct->irq_name[DUCT_VECTOR_EVENT], duct);
 	if (err)
 		return err;
 
 	err = request_irq(duct->irq[DUCT_VECTOR_FATAL], duct_irq_fatal, 0,
-			  duct->netdev->name, duct);
+			  duct->irq_name[DUCT_VECTOR_FATAL], duct);
 	if (err)
 		free_irq(duct->irq[DUCT_VECTOR_EVENT], duct);
 	return err;
@@ -89,9 +99,10 @@ static int duct_irq_provoke(struct duct_dev *duct, unsigned long timeout_us)
  * duct_irq_learn() - does the card signal while EVFLAGS is not read?
  * @duct: reset card with the command ring programmed, vectors requested
  *
- * Two commands without a read of EVFLAGS between them: where the second one
- * goes unsignalled, duct_poll() has to read it each time. A late interrupt is
- * taken for that too, which costs speed and nothing else. Leaves the card
+ * Commands without a read of EVFLAGS between them: where one of those behind
+ * the first goes unsignalled, duct_poll() has to read it each time. A message
+ * from before the reset may be taken for one of them, but not for two; a late
+ * one is taken for none, which costs speed and nothing else. Leaves the card
  * without filters.
  *
  * Context: process, may sleep.
@@ -99,19 +110,19 @@ static int duct_irq_provoke(struct duct_dev *duct, unsigned long timeout_us)
  */
 int duct_irq_learn(struct duct_dev *duct)
 {
+	int more;
 	int err;
 
-	duct->read_evflags = false;
+	WRITE_ONCE(duct->read_evflags, false);
 	duct_read_events(duct);
 
 	err = duct_irq_provoke(duct, DUCT_IRQ_TIMEOUT_US);
-	if (err) {
-		if (err == -ETIME)
-			netdev_err(duct->netdev, "no interrupt from the card\n");
-		return err == -ETIME ? -EIO : err;
+	if (err == -ETIME) {
+		netdev_err(duct->netdev, "no interrupt from the card\n");
+		return -EIO;
 	}
-
-	err = duct_irq_provoke(duct, DUCT_IRQ_LEARN_US);
+	for (more = 0; !err && more < 2; more++)
+		err = duct_irq_provoke(duct, DUCT_IRQ_LEARN_US);
 	if (err == -ETIME) {
 		WRITE_ONCE(duct->read_evflags, true);
 		duct_read_events(duct);

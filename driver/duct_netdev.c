@@ -48,6 +48,7 @@ static int duct_program(struct duct_dev *duct)
 {
 	int err;
 
+	clear_bit(DUCT_STATE_STARTED, &duct->state);
 	clear_bit(DUCT_STATE_FATAL, &duct->state);
 	clear_bit(DUCT_STATE_GONE, &duct->state);
 	err = duct_reset(duct);
@@ -78,10 +79,11 @@ static int duct_start(struct duct_dev *duct)
 	err = duct_irq_learn(duct);
 	if (err)
 		goto err_free_irq;
-	err = duct_filter_restore(duct);
-	if (err)
-		goto err_stop_rx_mode;
 	err = duct_cmd(duct, DUCT_CMD_START, 0, 0);
+	if (err)
+		goto err_free_irq;
+	set_bit(DUCT_STATE_STARTED, &duct->state);
+	err = duct_filter_restore(duct);
 	if (err)
 		goto err_stop_rx_mode;
 	return 0;
@@ -95,14 +97,22 @@ err_disable_napi:
 	return err;
 }
 
-/* The card first: nothing of what follows may be taken from under it. */
+/*
+ * NAPI first, since it wakes the transmit queue, and receive modes before the
+ * card, since they give it commands.
+ * Return: true when the card has let go of all memory.
+ */
 static bool duct_halt(struct duct_dev *duct)
 {
-	bool quiet = duct_quiesce(duct);
+	bool quiet;
 
-	duct_rx_mode_stop(duct);
-	duct_irq_free(duct);
 	napi_disable(&duct->napi);
+	netif_tx_disable(duct->netdev);
+	duct_rx_mode_stop(duct);
+	if (duct_is_usable(duct))
+		duct_read_events(duct);
+	quiet = duct_quiesce(duct);
+	duct_irq_free(duct);
 	return quiet;
 }
 
@@ -122,7 +132,14 @@ static void duct_release(struct duct_dev *duct, bool quiet)
 		   "the card can not be stopped, its memory is given up\n");
 }
 
-static int duct_open(struct net_device *netdev)
+/**
+ * duct_open() - ndo_open
+ * @netdev: the interface
+ *
+ * Context: process, RTNL held.
+ * Return: 0 or -errno, with everything as it was.
+ */
+int duct_open(struct net_device *netdev)
 {
 	struct duct_dev *duct = netdev_priv(netdev);
 	int err;
@@ -143,6 +160,11 @@ static int duct_open(struct net_device *netdev)
 	duct_link_queues(duct, &duct->napi);
 	netif_start_queue(netdev);
 	netif_carrier_on(netdev);
+	/* duct_fatal_work() may have come before the two lines above. */
+	if (!duct_is_usable(duct)) {
+		netif_carrier_off(netdev);
+		netif_tx_disable(netdev);
+	}
 	duct_event_start(duct);
 	set_bit(DUCT_STATE_OPEN, &duct->state);
 	return 0;
@@ -152,22 +174,38 @@ err_release:
 	return err;
 }
 
-static int duct_stop(struct net_device *netdev)
+/**
+ * duct_stop() - ndo_stop
+ * @netdev: the interface
+ *
+ * Context: process, RTNL held.
+ * Return: 0.
+ */
+int duct_stop(struct net_device *netdev)
 {
 	struct duct_dev *duct = netdev_priv(netdev);
 	bool quiet;
 
-	/* After a resume that failed the stack believes the interface is up. */
+	/* The stack takes it for open after a resume that failed. */
 	if (!test_and_clear_bit(DUCT_STATE_OPEN, &duct->state))
 		return 0;
 
 	cancel_delayed_work_sync(&duct->event_work);
 	netif_carrier_off(netdev);
-	netif_tx_disable(netdev);
 	duct_link_queues(duct, NULL);
 	quiet = duct_halt(duct);
 	duct_release(duct, quiet);
 	return 0;
+}
+
+static int duct_set_mac_address(struct net_device *netdev, void *addr)
+{
+	int err;
+
+	err = eth_mac_addr(netdev, addr);
+	if (err)
+		return err;
+	return duct_set_rx_mode_async(netdev, &netdev->uc, &netdev->mc);
 }
 
 static void duct_tx_timeout(struct net_device *netdev, unsigned int txqueue)
@@ -227,19 +265,18 @@ static const struct net_device_ops duct_netdev_ops = {
 	.ndo_features_check	= duct_features_check,
 	.ndo_get_stats64	= duct_get_stats64,
 	.ndo_tx_timeout		= duct_tx_timeout,
-	.ndo_set_mac_address	= eth_mac_addr,
+	.ndo_set_mac_address	= duct_set_mac_address,
 	.ndo_validate_addr	= eth_validate_addr,
 	DUCT_RX_MODE_OP,
 };
 
 /**
- * duct_netdev_init() - make the interface of a card
- * @duct: netdev_priv() of a new interface, with registers, hwaddr and version
+ * duct_netdev_init() - everything of an interface that needs no card
+ * @duct: netdev_priv() of a new interface, with registers mapped
  */
 void duct_netdev_init(struct duct_dev *duct)
 {
 	struct net_device *netdev = duct->netdev;
-	u8 mac[ETH_ALEN];
 
 	mutex_init(&duct->cmd_lock);
 	mutex_init(&duct->filter_lock);
@@ -250,8 +287,6 @@ void duct_netdev_init(struct duct_dev *duct)
 	u64_stats_init(&duct->napi_stats.syncp);
 	duct_init_rings(duct);
 
-	duct_mac_from_addr(mac, duct->hwaddr);
-	eth_hw_addr_set(netdev, mac);
 	netdev->netdev_ops = &duct_netdev_ops;
 	netdev->ethtool_ops = &duct_ethtool_ops;
 	netdev->needed_headroom = DUCT_SHIM_LEN;
@@ -262,7 +297,24 @@ void duct_netdev_init(struct duct_dev *duct)
 	netdev->hw_features = NETIF_F_SG;
 	netdev->features = NETIF_F_SG | NETIF_F_HIGHDMA;
 	netdev->vlan_features = netdev->features;
+}
+
+/**
+ * duct_netdev_register() - let the stack know of the interface
+ * @duct: card whose address and interrupts are known
+ *
+ * Context: process.
+ * Return: 0 or -errno of register_netdev().
+ */
+int duct_netdev_register(struct duct_dev *duct)
+{
+	struct net_device *netdev = duct->netdev;
+	u8 mac[ETH_ALEN];
+
+	duct_mac_from_addr(mac, duct->hwaddr);
+	eth_hw_addr_set(netdev, mac);
 	netif_carrier_off(netdev);
 	netif_napi_add(netdev, &duct->napi, duct_poll);
 	netif_napi_set_irq(&duct->napi, duct->irq[DUCT_VECTOR_EVENT]);
+	return register_netdev(netdev);
 }

@@ -25,7 +25,7 @@ u32 duct_read(struct duct_dev *duct, u32 reg)
 
 	if (unlikely(value == ~0U) && readl(duct->regs + DUCT_VMAJ) == ~0U) {
 		set_bit(DUCT_STATE_GONE, &duct->state);
-		duct_fail(duct, "no answer at all");
+		duct_fail(duct, 0, "no answer at all");
 	}
 	return value;
 }
@@ -90,6 +90,7 @@ static int duct_setup(struct duct_dev *duct)
 	int err;
 	int i;
 
+	duct_netdev_init(duct);
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		return err;
@@ -103,8 +104,7 @@ static int duct_setup(struct duct_dev *duct)
 	for (i = 0; i < DUCT_VECTORS; i++)
 		duct->irq[i] = pci_irq_vector(pdev, i);
 
-	duct_netdev_init(duct);
-	err = register_netdev(duct->netdev);
+	err = duct_netdev_register(duct);
 	if (err)
 		pci_free_irq_vectors(pdev);
 	return err;
@@ -128,6 +128,11 @@ static int duct_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	duct->pdev = pdev;
 	duct->dev = &pdev->dev;
 
+	if (!(pci_resource_flags(pdev, DUCT_PCI_BAR) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, DUCT_PCI_BAR) < DUCT_BAR_SIZE) {
+		err = -ENODEV;
+		goto err_free_netdev;
+	}
 	err = pci_enable_device_mem(pdev);
 	if (err)
 		goto err_free_netdev;
@@ -147,6 +152,7 @@ static int duct_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return 0;
 
 err_unmap:
+	cancel_work_sync(&duct->fatal_work);
 	pci_iounmap(pdev, duct->regs);
 err_release_regions:
 	pci_release_mem_regions(pdev);
@@ -163,12 +169,15 @@ static void duct_remove(struct pci_dev *pdev)
 	struct duct_dev *duct = netdev_priv(netdev);
 
 	unregister_netdev(netdev);
+	duct_rx_mode_cancel_work(duct);
 	cancel_work_sync(&duct->fatal_work);
 	pci_free_irq_vectors(pdev);
 	pci_iounmap(pdev, duct->regs);
 	pci_release_mem_regions(pdev);
 	pci_disable_device(pdev);
-	free_netdev(netdev);
+	/* Pages given up to the card still belong to pools that know it. */
+	if (!test_bit(DUCT_STATE_LEAKED, &duct->state))
+		free_netdev(netdev);
 }
 
 static void duct_shutdown(struct pci_dev *pdev)
@@ -189,7 +198,7 @@ static int duct_suspend(struct device *dev)
 	rtnl_lock();
 	netif_device_detach(netdev);
 	if (netif_running(netdev))
-		netdev->netdev_ops->ndo_stop(netdev);
+		duct_stop(netdev);
 	rtnl_unlock();
 	return 0;
 }
@@ -200,10 +209,15 @@ static int duct_resume(struct device *dev)
 	int err = 0;
 
 	rtnl_lock();
-	if (netif_running(netdev))
-		err = netdev->netdev_ops->ndo_open(netdev);
-	if (!err)
-		netif_device_attach(netdev);
+	if (netif_running(netdev)) {
+		err = duct_open(netdev);
+		if (err)
+			dev_close(netdev);
+		else
+			duct_set_rx_mode_async(netdev, &netdev->uc,
+					       &netdev->mc);
+	}
+	netif_device_attach(netdev);
 	rtnl_unlock();
 	return err;
 }

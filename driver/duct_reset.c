@@ -52,7 +52,8 @@ int duct_reset(struct duct_dev *duct)
  */
 bool duct_quiesce(struct duct_dev *duct)
 {
-	if (duct_is_usable(duct))
+	if (test_and_clear_bit(DUCT_STATE_STARTED, &duct->state) &&
+	    duct_is_usable(duct))
 		duct_cmd(duct, DUCT_CMD_STOP, 0, 0);
 	if (!duct_reset(duct))
 		return true;
@@ -62,26 +63,28 @@ bool duct_quiesce(struct duct_dev *duct)
 /**
  * duct_fail() - take the card out of service until the next open
  * @duct: the card
- * @why: what to say where FLAGS says nothing; a literal
+ * @flags: what FLAGS said, 0 when it said nothing or was not read
+ * @why: what to say then; a literal
  *
  * Only the first call until the next open has an effect.
  *
  * Context: any.
  */
-void duct_fail(struct duct_dev *duct, const char *why)
+void duct_fail(struct duct_dev *duct, u32 flags, const char *why)
 {
 	if (test_and_set_bit(DUCT_STATE_FATAL, &duct->state))
 		return;
+	duct->fatal_flags = flags;
 	duct->why = why;
 	schedule_work(&duct->fatal_work);
 }
 
-static const char *duct_fatal_reason(const struct duct_dev *duct, u32 flags)
+static const char *duct_fatal_reason(const struct duct_dev *duct)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(duct_fatal_reasons); i++)
-		if (flags & duct_fatal_reasons[i].flag)
+		if (duct->fatal_flags & duct_fatal_reasons[i].flag)
 			return duct_fatal_reasons[i].why;
 	return duct->why;
 }
@@ -95,7 +98,6 @@ static const char *duct_fatal_reason(const struct duct_dev *duct, u32 flags)
 void duct_fatal_work(struct work_struct *work)
 {
 	struct duct_dev *duct = container_of(work, struct duct_dev, fatal_work);
-	u32 flags = duct_read(duct, DUCT_FLAGS);
 
 	netif_carrier_off(duct->netdev);
 	netif_tx_disable(duct->netdev);
@@ -105,5 +107,5 @@ void duct_fatal_work(struct work_struct *work)
 	else
 		netdev_err(duct->netdev,
 			   "stopped: %s, flags 0x%x; set it down and up to recover\n",
-			   duct_fatal_reason(duct, flags), flags);
+			   duct_fatal_reason(duct), duct->fatal_flags);
 }

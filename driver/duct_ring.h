@@ -63,13 +63,13 @@ static inline void *duct_ring_desc(const struct duct_ring *ring, u32 count)
 	return ring->desc + duct_ring_slot(ring, count) * ring->desc_size;
 }
 
-/* Free slots, as the publishing side may rely on. */
+/* Free slots. Exact on the publishing side; the other may see too many. */
 static inline u32 duct_ring_space(const struct duct_ring *ring)
 {
 	/* Orders the reaper's last use of a slot before ours of the same. */
 	u32 tail = smp_load_acquire(&ring->tail);
 
-	return duct_ring_size(ring) - (ring->head - tail);
+	return duct_ring_size(ring) - (READ_ONCE(ring->head) - tail);
 }
 
 /* Published and not yet reaped, as the reaping side may rely on. */

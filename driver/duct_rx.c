@@ -204,7 +204,8 @@ static struct page_pool *duct_rx_create_pool(struct duct_dev *duct,
 	struct page_pool_params params = {
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
 		.order = page ? DUCT_RX_TAIL_ORDER : 0,
-		.pool_size = duct_ring_size(&duct->rx),
+		.pool_size = duct_ring_size(&duct->rx) *
+			     (page ? DUCT_RX_PAGES - 1 : 1),
 		.nid = dev_to_node(duct->dev),
 		.dev = duct->dev,
 		.dma_dir = DMA_FROM_DEVICE,

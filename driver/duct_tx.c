@@ -98,18 +98,22 @@ static bool duct_tx_native(struct sk_buff *skb)
  * Return: false with @cause why the frame can not travel.
  */
 static bool duct_tx_prepare(struct duct_dev *duct, struct sk_buff *skb,
-			    u32 *dst, enum duct_xmit_counter *cause)
+			    u32 *dst, bool *native,
+			    enum duct_xmit_counter *cause)
 {
 	*cause = DUCT_TX_SHORT;
+	if (skb->len < DUCT_ETHER_HLEN)
+		return false;
+	*cause = DUCT_TX_NO_MEMORY;
 	if (!pskb_may_pull(skb, DUCT_ETHER_HLEN))
 		return false;
 	*dst = duct_addr_from_mac(skb->data);
 
-	if (duct_frame_is_native(skb->data)) {
+	*native = duct_frame_is_native(skb->data);
+	if (*native) {
 		*cause = DUCT_TX_NATIVE_BAD;
 		if (!duct_tx_native(skb))
 			return false;
-		duct_xmit_count(duct, DUCT_TX_NATIVE);
 	} else {
 		*cause = DUCT_TX_TOO_LONG;
 		if (skb->len > DUCT_FRAME_MAX)
@@ -168,6 +172,7 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	enum duct_xmit_counter cause;
 	u32 bytes = skb->len;
 	struct duct_tx_buf *buf;
+	bool native;
 	u32 dst;
 
 	if (!duct_tx_maybe_stop(duct)) {
@@ -175,7 +180,7 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		return NETDEV_TX_BUSY;
 	}
 
-	if (!duct_tx_prepare(duct, skb, &dst, &cause))
+	if (!duct_tx_prepare(duct, skb, &dst, &native, &cause))
 		goto drop;
 
 	buf = &duct->tx_buf[duct_ring_slot(ring, ring->head)];
@@ -185,10 +190,13 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	}
 	buf->skb = skb;
 	buf->bytes = bytes;
+	if (native)
+		duct_xmit_count(duct, DUCT_TX_NATIVE);
 	skb_tx_timestamp(skb);
+	/* First: the card may complete a slot as soon as it is published. */
+	more = !__netdev_tx_sent_queue(txq, bytes, more);
 	duct_tx_publish(duct, buf, dst);
 
-	more = !__netdev_tx_sent_queue(txq, bytes, more);
 	if (!duct_tx_maybe_stop(duct)) {
 		duct_xmit_count(duct, DUCT_TX_STOPS);
 		more = false;
@@ -224,8 +232,43 @@ netdev_features_t duct_features_check(struct sk_buff *skb,
 	return features;
 }
 
+/*
+ * Free what the card has sent.
+ * Return: number of packets, their @bytes as BQL was told of them.
+ */
+static unsigned int duct_tx_clean(struct duct_dev *duct, int budget,
+				  unsigned int *bytes)
+{
+	struct duct_napi_stats *stats = &duct->napi_stats;
+	struct duct_ring *ring = &duct->tx;
+	unsigned int packets = 0;
+	u32 tail = ring->tail;
+
+	*bytes = 0;
+	while (duct_ring_busy(ring, tail) && duct_ring_done(ring, tail)) {
+		struct duct_tx_buf *buf;
+
+		buf = &duct->tx_buf[duct_ring_slot(ring, tail)];
+		duct_tx_unmap(duct, buf);
+		packets++;
+		*bytes += buf->bytes;
+		napi_consume_skb(buf->skb, budget);
+		buf->skb = NULL;
+		tail++;
+	}
+	if (!packets)
+		return 0;
+	duct_ring_reap(ring, tail);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_add(&stats->tx_packets, packets);
+	u64_stats_add(&stats->tx_bytes, *bytes);
+	u64_stats_update_end(&stats->syncp);
+	return packets;
+}
+
 /**
- * duct_tx_reap() - free what the card has sent
+ * duct_tx_reap() - free what the card has sent, and let the stack send more
  * @duct: the card
  * @budget: NAPI budget
  *
@@ -234,37 +277,14 @@ netdev_features_t duct_features_check(struct sk_buff *skb,
 void duct_tx_reap(struct duct_dev *duct, int budget)
 {
 	struct netdev_queue *txq = netdev_get_tx_queue(duct->netdev, 0);
-	struct duct_napi_stats *stats = &duct->napi_stats;
-	struct duct_ring *ring = &duct->tx;
-	unsigned int packets = 0;
-	unsigned int bytes = 0;
-	u32 tail = ring->tail;
-	int woken;
+	unsigned int packets;
+	unsigned int bytes;
 
-	while (duct_ring_busy(ring, tail) && duct_ring_done(ring, tail)) {
-		struct duct_tx_buf *buf;
-
-		buf = &duct->tx_buf[duct_ring_slot(ring, tail)];
-		duct_tx_unmap(duct, buf);
-		packets++;
-		bytes += buf->bytes;
-		napi_consume_skb(buf->skb, budget);
-		buf->skb = NULL;
-		tail++;
-	}
-	if (!packets)
-		return;
-	duct_ring_reap(ring, tail);
-
-	woken = netif_txq_completed_wake(txq, packets, bytes,
-					 duct_ring_space(ring), DUCT_TX_WAKE);
-
-	u64_stats_update_begin(&stats->syncp);
-	u64_stats_add(&stats->tx_packets, packets);
-	u64_stats_add(&stats->tx_bytes, bytes);
-	if (!woken)
-		u64_stats_inc(&stats->counter[DUCT_TX_WAKES]);
-	u64_stats_update_end(&stats->syncp);
+	packets = duct_tx_clean(duct, budget, &bytes);
+	if (packets &&
+	    !netif_txq_completed_wake(txq, packets, bytes,
+				      duct_ring_space(&duct->tx), DUCT_TX_WAKE))
+		duct_napi_count(duct, DUCT_TX_WAKES);
 }
 
 /**
@@ -300,9 +320,12 @@ int duct_tx_alloc(struct duct_dev *duct)
 void duct_tx_free(struct duct_dev *duct)
 {
 	struct duct_ring *ring = &duct->tx;
+	unsigned int bytes;
 	u32 tail;
 
-	duct_tx_reap(duct, 0);
+	local_bh_disable();
+	duct_tx_clean(duct, 0, &bytes);
+	local_bh_enable();
 	for (tail = ring->tail; tail != ring->head; tail++) {
 		struct duct_tx_buf *buf;
 
