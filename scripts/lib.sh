@@ -8,8 +8,12 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${DUCT_BUILD:-$top/build}
 cache=${DUCT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/duct}
 
-# What a cached directory's recipe makes; a higher number throws older ones away.
-cache_format=1
+# shellcheck disable=SC2034 # for those who source this
+{
+	kernels=(6.1 6.12 7.3)
+	test_packages=(gcc libc6-dev libcmocka-dev make python3 python3-pytest)
+	check_packages=(clang codespell git perl shellcheck)
+}
 
 if [[ -t 2 ]]; then
 	bold=$'\e[1m' plain=$'\e[0m'
@@ -63,7 +67,8 @@ apt_install() {
 
 # cached NAME FUNCTION [ARG...]: makes sure that $cache/NAME is a directory filled by FUNCTION, which
 # is called with an empty directory to fill, the directory's final path, and the ARGs. The directory
-# appears under its name only when it is complete, and one process at a time fills it.
+# appears under its name only when it is complete, and one process at a time fills it. Another value
+# of $recipe than it was filled with, if the caller has set one, throws it away.
 cached() {
 	local name=$1 fill=$2 dir=$cache/$1 tmp
 	shift 2
@@ -82,7 +87,7 @@ cached() {
 		(
 			set -euo pipefail
 			"$fill" "$tmp" "$dir" "$@"
-			printf '%s %s\n' "$cache_format" "$dir" >"$tmp/.complete"
+			printf '%s %s\n' "${recipe:-1}" "$dir" >"$tmp/.complete"
 		) {lock}>&-
 		mv "$tmp" "$dir"
 	fi
@@ -91,7 +96,7 @@ cached() {
 
 # Programs in the cache are bound to their path, so that one that was moved is no good.
 cached_is_good() {
-	[[ -f $1/.complete && $(<"$1/.complete") == "$cache_format $1" ]]
+	[[ -f $1/.complete && $(<"$1/.complete") == "${recipe:-1} $1" ]]
 }
 
 # debian_mirror [-security]: the URL this machine gets Debian (or its security updates) from.
@@ -229,4 +234,26 @@ bind_programs() {
 		patchelf --set-interpreter "$final/lib64/ld-linux-x86-64.so.2" --force-rpath \
 			--set-rpath "$final/lib/x86_64-linux-gnu" "$f"
 	done
+}
+
+# quietly COMMAND...: shows what a command says only if it fails.
+quietly() {
+	local log status=0
+
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	((status == 0)) || cat "$log" >&2
+	rm -f "$log"
+	return "$status"
+}
+
+# prepare_guests SERIES: what it takes to start guests with that kernel.
+prepare_guests() {
+	need_packages gcc libc6-dev make python3
+	"$top/scripts/qemu" >/dev/null
+	"$top/scripts/kernel" "$1" >/dev/null
+	say "Building"
+	quietly make -C "$top" tools
+	quietly "$top/scripts/kbuild" "$1"
+	"$top/scripts/initramfs" "$1" >/dev/null
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#define _GNU_SOURCE 1
 #include "daemon.h"
 
 #include <dirent.h>
@@ -247,6 +246,14 @@ int daemon_count_fds(const struct daemon *daemon)
 		count += entry->d_name[0] != '.';
 	closedir(dir);
 	return count;
+}
+
+bool daemon_has_fd(const struct daemon *daemon, int fd)
+{
+	char path[64], target[8];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)daemon->pid, fd);
+	return readlink(path, target, sizeof(target)) > 0;
 }
 
 int daemon_count_maps(const struct daemon *daemon, const char *name)

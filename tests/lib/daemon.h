@@ -64,8 +64,9 @@ const char *daemon_state(struct daemon *daemon);
 long long daemon_counter(const char *state, const char *section,
 			 const char *name);
 
-/* What it holds: open files, and mappings of memfds. */
+/* What it holds: open files, and mappings of files named so. */
 int daemon_count_fds(const struct daemon *daemon);
+bool daemon_has_fd(const struct daemon *daemon, int fd);
 int daemon_count_maps(const struct daemon *daemon, const char *name);
 
 #endif /* TESTS_DAEMON_H */

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#define _GNU_SOURCE 1
 #include "vfio_client.h"
 
 #include <errno.h>

@@ -24,6 +24,7 @@ struct fake {
 	uint32_t src[HEARD];		/* of what it heard */
 	uint32_t number[HEARD];
 	struct fake *wakes;		/* woken by what it hears */
+	bool wakes_itself;		/* once, while it runs */
 };
 
 static struct fake *fake_of(struct bus_station *station)
@@ -62,6 +63,9 @@ static bool fake_run(struct bus_station *station, unsigned int budget)
 
 	f->runs++;
 	f->budget = budget;
+	if (f->wakes_itself)
+		bus_wake(station);
+	f->wakes_itself = false;
 	while (f->to_send && budget--) {
 		struct bus_packet packet = {
 			.dst = f->dst, .src = f->addr, .len = 4, .pieces = 1,
@@ -258,6 +262,31 @@ static void wake_from_receive(void **state)
 	assert_false(bus_run(&net->bus));
 }
 
+/* To be woken while it runs is to run again. */
+static void wake_while_running(void **state)
+{
+	struct net *net = *state;
+
+	net->fake[0].wakes_itself = true;
+	bus_wake(&net->fake[0].station);
+	assert_true(bus_run(&net->bus));
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[0].runs, 2);
+}
+
+/* A round that does not concern a station says nothing to it. */
+static void flushed_when_touched(void **state)
+{
+	struct net *net = *state;
+
+	queue(&net->fake[0], 2, 1);
+	run_bus(&net->bus);
+	queue(&net->fake[2], 4, 1);
+	run_bus(&net->bus);
+	for (uint32_t i = 0; i < FAKES; i++)
+		assert_int_equal(net->fake[i].flushes, 1);
+}
+
 static void detach(void **state)
 {
 	struct net *net = *state;
@@ -359,6 +388,8 @@ int main(void)
 		BUS_TEST(fair_share),
 		BUS_TEST(first_place_goes_round),
 		BUS_TEST(wake_from_receive),
+		BUS_TEST(wake_while_running),
+		BUS_TEST(flushed_when_touched),
 		BUS_TEST(detach),
 		BUS_TEST(copy_gathers_and_scatters),
 		BUS_TEST(copy_nothing),

@@ -341,6 +341,24 @@ static void commands_are_bounded(void **state)
 	assert_false(bus_run(g->card.station.bus));
 }
 
+/* The ring is looked up anew each time: memory can go at any time. */
+static void due_commands_out_of_memory(void **state)
+{
+	struct guest *g = guest_of(state);
+
+	g->card.signal = CARD_SIGNAL_EACH;
+	g->card.host.signal = re_own;
+	set_cmd_ring(g, 0);
+	put_command(g, DUCT_CMD_FLUSHFILT, 0, 0);
+	cmd_doorbell(g);
+	g->card.host.signal = guest_signal;
+	guest_mem_unmap_all(g->mem);
+	assert_false(bus_run(g->card.station.bus));
+	assert_int_equal(rd(g, DUCT_FLAGS), DUCT_FLAGS_FLTB);
+	assert_int_equal(g->signals[DUCT_VECTOR_FATAL], 1);
+	assert_int_equal(g->card.counters.commands, 1);
+}
+
 /* What is left of a ring that is no more is not looked for in the new one. */
 static void moved_ring_forgets_what_was_due(void **state)
 {
@@ -371,6 +389,12 @@ static void print_names_everything(void **state)
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
+	card_print(&g->card, out);
+	fflush(out);
+	assert_non_null(strstr(text, "  started: no\n"));
+	assert_non_null(strstr(text, "  rx_ring: not set\n"));
+	assert_null(strstr(text, "filter:"));
+	rewind(out);
 	guest_up(g, 2, 3);
 	command(g, DUCT_CMD_ADDFILT, 0x80000000, 0x80000000);
 	card_print(&g->card, out);
@@ -410,6 +434,7 @@ int main(void)
 		CARD_TEST(stop_keeps_the_command_ring),
 		CARD_TEST(command_ring_moves_while_started),
 		CARD_TEST(commands_are_bounded),
+		CARD_TEST(due_commands_out_of_memory),
 		CARD_TEST(moved_ring_forgets_what_was_due),
 		CARD_TEST(print_names_everything),
 	};

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "card_test.h"
 
 /* A fatal error happened, this one, once, and the card is silent. */
@@ -213,13 +214,72 @@ static void fltb_unshared_memory(void **state)
 {
 	struct guest *g = guest_of(state);
 
+	char text[4096];
+
 	guest_mem_unmap_all(g->mem);
 	guest_mem_map_none(g->mem, RAM, RAM_SIZE);
 	set_cmd_ring(g, 0);
+	capture();
 	cmd_doorbell(g);
-	assert_int_equal(g->card.unshared_limit.missed, 0);
-	assert_true(g->card.unshared_limit.spent_until_ms);	/* it was said */
+	captured(text, sizeof(text));
+	assert_non_null(strstr(text, "error: card unit: "));
+	assert_non_null(strstr(text, "is not shared"));
+	assert_non_null(strstr(text, "share=on"));
 	assert_fatal(g, DUCT_FLAGS_FLTB);
+	/* it is the memory there, and no other, of which this is said */
+	fresh(g);
+	wr64(g, DUCT_CMDBASE, NOWHERE);
+	wr(g, DUCT_CMDSHIFT, 0);
+	capture();
+	wr(g, DUCT_DBELL, 0);
+	captured(text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
+static unsigned int count_lines(const char *text)
+{
+	unsigned int lines = 0;
+
+	while (*text)
+		lines += *text++ == '\n';
+	return lines;
+}
+
+/* Each is said with its reason; a guest that makes many is cut short. */
+static void fatal_errors_are_told(void **state)
+{
+	struct guest *g = guest_of(state);
+	char text[65536];
+
+	log_set_level(LOG_LEVEL_INFO);
+	capture();
+	wr(g, DUCT_RXSHIFT, 13);
+	captured(text, sizeof(text));
+	assert_string_equal(text,
+		"card unit: fatal error FLTB: RXSHIFT is 13, more than 12\n");
+	fresh(g);
+	capture();
+	wr(g, DUCT_DBELL, DUCT_DBELL_TX);
+	captured(text, sizeof(text));
+	assert_string_equal(text,
+		"card unit: fatal error SEQ: transmit doorbell while stopped\n");
+	capture();
+	for (int i = 0; i < 1000; i++) {
+		fresh(g);
+		wr64(g, DUCT_CMDBASE, NOWHERE);
+		wr(g, DUCT_CMDSHIFT, 3);
+		wr(g, DUCT_DBELL, 0);
+	}
+	captured(text, sizeof(text));
+	assert_in_range(count_lines(text), 1, 10);
+	assert_non_null(strstr(text, "FLTB: CMDBASE 0x200000000: 8 descriptors"));
+	g->card.fault_limit.spent_until_ms = 0;
+	fresh(g);
+	capture();
+	wr(g, DUCT_CMDSHIFT, 13);
+	captured(text, sizeof(text));
+	assert_non_null(strstr(text, "more fatal errors not shown\n"));
+	assert_int_equal(count_lines(text), 2);
 }
 
 /* The file behind the guest's memory was cut off: nobody's fault here. */
@@ -338,6 +398,7 @@ int main(void)
 		CARD_TEST(fltb_read_only_ring),
 		CARD_TEST(fltb_no_bus_master),
 		CARD_TEST(fltb_unshared_memory),
+		CARD_TEST(fatal_errors_are_told),
 		CARD_TEST(hwerr_broken_memory),
 		CARD_TEST(fatal_in_a_batch),
 		CARD_TEST(evflags_can_be_read_after_a_fatal),

@@ -24,7 +24,7 @@ while ip -6 addr show dev {dev} tentative | grep -q .; do usleep 20000; done
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kernel", default="6.1", choices=["6.1", "6.12", "7.3"],
+    parser.addoption("--kernel", default="6.1", choices=["6.1", "6.12", "7.3", "debug"],
                      help="the guests' kernel")
     parser.addoption("--append", default="", help="more for the guests' kernel command line")
     parser.addoption("--signal", default="burst", choices=["burst", "each", "latched"],

@@ -13,7 +13,7 @@ PORT = 5001
 
 def make_data(guest):
     """Random octets, made once; returns their checksum."""
-    return guest.run(f"cd /tmp && [ -e data ] || head -c {MIB}M /dev/urandom >data; sha256sum <data").split()[0]
+    return guest.run(f"cd /tmp && [ -e data ] || dd if=/dev/urandom of=data bs=1M count={MIB} status=none; sha256sum <data").split()[0]
 
 
 def receive(guest, port=PORT):

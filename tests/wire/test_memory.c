@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The map of guest memory, as clients make, change and break it. */
-#define _GNU_SOURCE 1
 #include "wire.h"
 
 #include <endian.h>
@@ -60,13 +59,13 @@ static void bad_ranges(void **state)
 	assert_int_equal(vc_map(vc, 0, PAGE + 1, fd, 0, RW), EINVAL);
 	assert_int_equal(vc_map(vc, 0, PAGE, fd, 1, RW), EINVAL);
 	/* around the end of all addresses */
-	assert_int_equal(vc_map(vc, -2 * (uint64_t)PAGE, 3 * PAGE, fd, 0, RW),
+	assert_int_equal(vc_map(vc, UINT64_MAX - 2 * PAGE + 1, 3 * PAGE, fd, 0, RW),
 			 EINVAL);
 	assert_int_equal(vc_map(vc, PAGE, -(uint64_t)PAGE, -1, 0, RW), 0);
 	assert_ok(vc_unmap(vc, PAGE, -(uint64_t)PAGE, 0));
 	assert_int_equal(vc_map(vc, 2 * PAGE, -(uint64_t)PAGE, -1, 0, RW),
 			 EINVAL);
-	assert_ok(vc_map(vc, -2 * (uint64_t)PAGE, 2 * PAGE, fd, 0, RW));
+	assert_ok(vc_map(vc, UINT64_MAX - 2 * PAGE + 1, 2 * PAGE, fd, 0, RW));
 	/* beyond the file */
 	assert_int_equal(vc_map(vc, 0, WIRE_MEMORY + PAGE, fd, 0, RW), EINVAL);
 	assert_int_equal(vc_map(vc, 0, PAGE, fd, WIRE_MEMORY, RW), EINVAL);
@@ -261,8 +260,9 @@ static void unmapped_while_started(void **state)
 	struct vfio_client *vc = &wire->vc[0];
 
 	wire_start_both(wire);
+	assert_int_equal(guest_maps(wire), 2);
 	assert_ok(vc_unmap(vc, 0, WIRE_MEMORY, 0));
-	assert_int_equal(guest_maps(wire), 0);
+	assert_int_equal(guest_maps(wire), 1);	/* the other card's */
 	assert_ok(gd_send(&wire->gd[1], wire->gd[0].hwaddr, "x", 1));
 	assert_int_equal(vc_wait_event(vc, DUCT_VECTOR_FATAL), 1);
 	assert_int_not_equal(vc_read32(vc, DUCT_FLAGS), 0);
@@ -287,7 +287,7 @@ static void file_grows(void **state)
 	assert_ok(ftruncate(vc->memfd, 2 * WIRE_MEMORY));
 	assert_ok(vc_map(vc, 0x10000000, WIRE_MEMORY, vc->memfd, WIRE_MEMORY,
 			 RW));
-	assert_int_equal(guest_maps(wire), 1);
+	assert_int_equal(guest_maps(wire), 2);	/* one a card */
 	assert_ok(gd_command(&wire->gd[0], DUCT_CMD_ADDFILT, 0, 0, &err));
 	assert_int_equal(err, 0);
 	assert_ok(gd_send(&wire->gd[1], wire->gd[0].hwaddr, "x", 1));
@@ -366,18 +366,32 @@ static void truncated_without_err_irq(void **state)
 	assert_int_equal(daemon_count_maps(&wire->daemon, "memfd:guest"), 1);
 }
 
+/* A ring that is gone looks empty; that must not go unnoticed. */
+static void truncated_ring(void **state)
+{
+	struct wire *wire = *state;
+
+	wire_start_both(wire);
+	assert_ok(ftruncate(wire->vc[0].memfd, 0));
+	assert_ok(vc_write32(&wire->vc[0], DUCT_DBELL, DUCT_DBELL_TX));
+	assert_ok(vc_wait_hangup(&wire->vc[0]));
+	wire_sync(&wire->vc[1]);
+}
+
 /* The sender's memory is torn while the bus copies from it. */
 static void truncated_sender(void **state)
 {
+	static const uint8_t data[DUCT_PACKET_MAX];
 	struct wire *wire = *state;
 	struct guest_driver *gd = &wire->gd[0];
 	struct gd_packet packet;
+	uint64_t keep;
 
 	wire_start_both(wire);
-	/* the ring stays, the buffers go */
-	assert_ok(gd_put(gd, wire->gd[1].hwaddr, "hello", 5));
-	assert_ok(ftruncate(wire->vc[0].memfd, (off_t)gd->tx.buffers &
-			    -(off_t)PAGE));
+	/* the rings stay, and less than a page of the packet */
+	assert_ok(gd_put(gd, wire->gd[1].hwaddr, data, sizeof(data)));
+	keep = (gd->tx.buffers + PAGE - 1) / PAGE * PAGE;
+	assert_ok(ftruncate(wire->vc[0].memfd, (off_t)keep));
 	assert_ok(gd_ring_tx(gd));
 	assert_ok(vc_wait_hangup(&wire->vc[0]));
 	assert_ok(gd_send(&wire->gd[1], 0x0000EC60, "y", 1));
@@ -403,6 +417,7 @@ int main(void)
 		wire_test(unshared_memory),
 		wire_test(truncated_with_err_irq),
 		wire_test(truncated_without_err_irq),
+		wire_test(truncated_ring),
 		wire_test(truncated_sender),
 	};
 

@@ -214,20 +214,38 @@ static void signal_latched(void **state)
 	assert_int_equal(burst(wire, 1), 1);
 }
 
-/* A card that may not master the bus reaches no memory. */
-static void no_bus_master(void **state)
+static void expect_no_memory(struct wire *wire)
 {
-	struct wire *wire = *state;
 	struct guest_driver *gd = &wire->gd[0];
-	uint16_t off = 0;
 
-	assert_ok(vc_attach(&wire->vc[0], wire->daemon.path[0]));
 	assert_ok(gd_setup(gd, &wire->vc[0], WIRE_SHIFT));
-	assert_ok(vc_write(&wire->vc[0], VU_REGION_CONFIG, 4, &off, 2));
 	gd_put_command(gd, DUCT_CMD_FLUSHFILT, 0, 0);
 	assert_ok(gd_ring_command(gd));
 	assert_int_equal(vc_wait_event(&wire->vc[0], DUCT_VECTOR_FATAL), 1);
 	assert_int_equal(vc_read32(&wire->vc[0], DUCT_FLAGS), DUCT_FLAGS_FLTB);
+}
+
+/* A card that may not master the bus reaches no memory. */
+static void no_bus_master(void **state)
+{
+	struct wire *wire = *state;
+	struct vfio_client *vc = &wire->vc[0];
+	uint16_t off = 0;
+
+	assert_ok(vc_attach(vc, wire->daemon.path[0]));
+	assert_ok(vc_write(vc, VU_REGION_CONFIG, 4, &off, 2));
+	expect_no_memory(wire);
+	/* a reset takes it away */
+	assert_ok(vc_attach(vc, wire->daemon.path[0]));
+	assert_ok(vc_reset(vc));
+	expect_no_memory(wire);
+	/* and with the client it goes too */
+	assert_ok(vc_attach(vc, wire->daemon.path[0]));
+	assert_ok(vc_connect(vc, wire->daemon.path[0]));
+	assert_ok(vc_version(vc));
+	assert_ok(vc_map(vc, 0, vc->mem_size, vc->memfd, 0, 3));
+	assert_ok(vc_arm(vc, DUCT_VECTOR_FATAL));
+	expect_no_memory(wire);
 }
 
 /* Vector 1, then nothing until it is reset, then everything again. */

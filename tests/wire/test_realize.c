@@ -353,6 +353,27 @@ static void signal_is_kept(void **state)
 	assert_int_equal(pending, 0);
 }
 
+/* Arming one vector sends nothing for another. */
+static void signals_are_kept_apart(void **state)
+{
+	struct wire *wire = *state;
+	struct vfio_client *vc = &wire->vc[0];
+	uint16_t master = 6;
+	uint8_t err;
+
+	realize(wire);
+	assert_ok(vc_write(vc, 7, 4, &master, 2));
+	assert_ok(gd_setup(&wire->gd[0], vc, WIRE_SHIFT));
+	assert_ok(gd_command(&wire->gd[0], DUCT_CMD_FLUSHFILT, 0, 0, &err));
+	provoke_fatal(vc);
+	assert_ok(vc_arm(vc, 1));
+	assert_int_equal(vc_poll_event(vc, 1), 1);
+	assert_int_equal(vc_poll_event(vc, 0), 0);
+	assert_ok(vc_arm(vc, 0));
+	assert_int_equal(vc_poll_event(vc, 0), 1);
+	assert_int_equal(vc_poll_event(vc, 1), 0);
+}
+
 /* A reset forgets it, and MSI-X is off, which nobody tells the card. */
 static void reboot(void **state)
 {
@@ -535,6 +556,7 @@ int main(void)
 		wire_test(msix_life_cycle),
 		wire_test(both_vectors_at_once),
 		wire_test(signal_is_kept),
+		wire_test(signals_are_kept_apart),
 		wire_test(reboot),
 		wire_test(unmask_storm),
 		wire_test(software_trigger),

@@ -75,6 +75,7 @@ static void wrong_argsz(void **state)
 	struct wire *wire = *state;
 	uint8_t body[64] = { 0 };
 
+	body[25] = 0x10;		/* DMA_MAP: 4096 bytes */
 	connect_to(wire);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct vc_call call = { .command = bad[i].command,
@@ -160,6 +161,36 @@ static void region_bounds(void **state)
 	wire_sync(vc);
 }
 
+/* A count that is not what comes with it. */
+static void write_counts(void **state)
+{
+	static const struct { uint32_t count, data; } bad[] = {
+		{ 1, 0 }, { 4, 3 }, { 4, 5 }, { 1, 8 }, { 8, 4 }, { 200, 8 },
+		{ 0xffffffff, 4 }, { 0xfffffff4, 4 },
+	};
+	struct wire *wire = *state;
+	struct vfio_client *vc = &wire->vc[0];
+	uint32_t value;
+
+	connect_to(wire);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct {
+			struct vu_access access;
+			uint8_t data[16];
+		} body = { .access = { .offset = 0x3c, .region = 7,
+				       .count = bad[i].count },
+			   .data = { 0x66 } };
+		struct vc_call call = { .command = VU_REGION_WRITE,
+					.body = &body,
+					.size = sizeof(body.access) +
+						bad[i].data };
+
+		assert_int_equal(vc_call(vc, &call), EINVAL);
+		assert_ok(vc_read(vc, 7, 0x3c, &value, 4));
+		assert_int_equal(value, 0);
+	}
+}
+
 /* Registers, whole and in parts, and many in one read. */
 static void odd_accesses(void **state)
 {
@@ -211,6 +242,16 @@ static void bad_multi(void **state)
 		multi[0].access = bad[i];
 		assert_ok(vc_post_multi(vc, multi, 1));
 	}
+	/* good, but more than there may be */
+	memset(multi, 0, sizeof(multi));
+	multi[0].access = (struct vu_access){ .offset = 0x3c, .region = 7,
+					      .count = 1 };
+	multi[0].data[0] = 0x55;
+	for (size_t i = 0; i < 201; i++)
+		memcpy(body + 8 + i * 24, &multi[0], 24);
+	memcpy(body, &(uint64_t){ 201 }, 8);
+	call.size = 8 + 201 * 24;
+	assert_ok(vc_call(vc, &call));
 	/* counts that are not those of the message */
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		memcpy(body, &counts[i], 8);
@@ -218,6 +259,8 @@ static void bad_multi(void **state)
 				8 + counts[i] * 24 : 8 + 2 * 24;
 		assert_ok(vc_call(vc, &call));
 	}
+	assert_ok(vc_read(vc, 7, 0x3c, &value, 1));
+	assert_int_equal(value, 0);
 	/* what went before it was done */
 	memset(multi, 0, sizeof(multi));
 	multi[0].access = (struct vu_access){ .offset = 0x3c, .region = 7,
@@ -336,6 +379,7 @@ int main(void)
 		wire_test(wrong_argsz),
 		wire_test(wrong_indexes),
 		wire_test(region_bounds),
+		wire_test(write_counts),
 		wire_test(odd_accesses),
 		wire_test(bad_multi),
 		wire_test(posted_errors),

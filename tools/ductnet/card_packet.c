@@ -92,7 +92,8 @@ static void run_transmit(struct card *card, unsigned int max)
 		if (!gather(card, &pkt, &packet))
 			return;
 		bus_send(&card->station, &packet);
-		if (!ring_complete_tx(&card->tx, card->mem)) {
+		if (guest_mem_broken(card->mem) ||
+		    !ring_complete_tx(&card->tx, card->mem)) {
 			card_slot_fault(card, &card->tx, "transmit");
 			return;
 		}
@@ -158,7 +159,8 @@ static int station_receive(struct bus_station *station,
 	if (pieces < 0)
 		return -1;
 	bus_copy(station->bus, iov, pieces, packet);
-	if (!ring_complete_rx(&card->rx, card->mem, packet->len, packet->dst,
+	if (guest_mem_broken(card->mem) ||
+	    !ring_complete_rx(&card->rx, card->mem, packet->len, packet->dst,
 			      packet->src)) {
 		card_slot_fault(card, &card->rx, "receive");
 		return -1;

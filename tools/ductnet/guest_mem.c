@@ -38,7 +38,7 @@ struct guest_mem {
 	struct window *window;		/* sorted by iova, no two overlap */
 	size_t count;
 	size_t room;
-	size_t hit;			/* where the last look-up ended */
+	size_t hit;			/* where the last look-up ended: a guess */
 	uint64_t generation;
 	bool master;
 	int alarm;			/* eventfd, or -1 */
@@ -206,12 +206,6 @@ static void file_put(struct file_map *file)
 	free(file);
 }
 
-static void map_changed(struct guest_mem *mem)
-{
-	mem->hit = 0;
-	mem->generation++;
-}
-
 /*
  * Checks a new window's range and makes room for it.
  * Return: 0 with its future index in @at, or -errno.
@@ -251,7 +245,7 @@ static void window_insert(struct guest_mem *mem, size_t at,
 		(mem->count - at) * sizeof(*w));
 	mem->window[at] = *w;
 	mem->count++;
-	map_changed(mem);
+	mem->generation++;
 }
 
 int guest_mem_map_fd(struct guest_mem *mem, uint64_t iova, uint64_t size,
@@ -325,7 +319,7 @@ void guest_mem_unmap(struct guest_mem *mem, uint64_t iova, uint64_t size)
 	memmove(&mem->window[from], &mem->window[to],
 		(mem->count - to) * sizeof(*mem->window));
 	mem->count -= to - from;
-	map_changed(mem);
+	mem->generation++;
 }
 
 void guest_mem_unmap_all(struct guest_mem *mem)
@@ -333,7 +327,7 @@ void guest_mem_unmap_all(struct guest_mem *mem)
 	for (size_t i = 0; i < mem->count; i++)
 		file_put(mem->window[i].file);
 	if (mem->count)
-		map_changed(mem);
+		mem->generation++;
 	mem->count = 0;
 	mem->broken = 0;
 }
@@ -343,7 +337,7 @@ void guest_mem_set_master(struct guest_mem *mem, bool on)
 	if (mem->master == on)
 		return;
 	mem->master = on;
-	map_changed(mem);
+	mem->generation++;
 }
 
 int guest_mem_translate(struct guest_mem *mem, uint64_t iova, uint64_t len,

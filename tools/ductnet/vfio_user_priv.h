@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside of vfio_user_*.c. vfio_user.c has the socket: clients, framing,
- * replies. vfio_user_dev.c has what the requests mean, vfio_user_irq.c the
- * vectors, vfio_user_config.c the PCI configuration space.
+ * Inside of vfio_user*.c. vfio_user.c has the socket, vfio_user_client.c the
+ * client: framing, fds, replies. vfio_user_dev.c has what requests mean,
+ * vfio_user_irq.c the vectors, vfio_user_config.c PCI configuration space.
  */
 #ifndef DUCTNET_VFIO_USER_PRIV_H
 #define DUCTNET_VFIO_USER_PRIV_H
@@ -42,6 +42,7 @@ struct vu_request {
 struct vu_client {
 	struct loop_source source;	/* fd -1: nobody there */
 	bool ready;			/* past VERSION */
+	int64_t late_ms;		/* how long its socket may have waited */
 	struct vu_fds held;		/* of the message rx begins with */
 	size_t rx_len;
 	size_t tx_len;			/* of replies the socket did not take */
@@ -83,6 +84,17 @@ struct vfio_user {
 
 __attribute__((format(printf, 2, 3)))
 void vu_warn(struct vfio_user *vu, const char *fmt, ...);
+
+/* vfio_user_client.c */
+
+int vu_client_open(struct vfio_user *vu, int fd);	/* 0 or -errno */
+/* Is one there? Not one that has hung up, whose end was not read yet. */
+bool vu_client_is_there(const struct vfio_user *vu);
+/* The end of a client, if there is one: reset, and ready for the next. */
+void vu_client_close(struct vfio_user *vu);
+void vu_client_gone(struct vfio_user *vu);	/* it has hung up */
+__attribute__((format(printf, 2, 3)))
+void vu_client_drop(struct vfio_user *vu, const char *fmt, ...);
 
 /* vfio_user_dev.c */
 

@@ -58,12 +58,11 @@ class Lab:
     def report(self):
         """What there is to say about a failure, as pairs of title and text."""
         for guest in self.guests:
-            log = guest.kernel_log
-            if not guest.gone and guest.answers():
-                log = guest.dmesg()
-            yield f"kernel log of {guest.name}", "\n".join(log.splitlines()[-60:])
-            if guest.gone:
-                yield f"console of {guest.name}", "\n".join(guest.console().splitlines()[-80:])
+            if guest.answers():
+                yield f"kernel log of {guest.name}", "\n".join(guest.dmesg().splitlines()[-60:])
+            else:
+                guest.autopsy()
+                yield f"console of {guest.name}", "\n".join(guest.console().splitlines()[-120:])
         for ductnet in self.ductnets:
             try:
                 ductnet.state()
