@@ -50,6 +50,29 @@ static void one_packet(void **state)
 	assert_int_equal(le32toh(tx_desc(net->a, 0)->length[0]), 5);
 }
 
+/* The doorbell's index is a hint; one beyond the ring is counted. */
+static void doorbell_index(void **state)
+{
+	struct net *net = *state;
+
+	guest_up(net->a, 1, 0);
+	guest_up(net->b, 0, 3);
+	for (uint32_t index = 0; index < 4; index++) {
+		put_tx(net->a, B_ADDR, TX_DATA, 1);
+		wr(net->a, DUCT_DBELL, DUCT_DBELL_TX | index);
+		run_bus(&net->bus);
+		assert_int_equal(net->b->card.counters.rx_packets, index + 1);
+		assert_int_equal(net->a->card.counters.bad_doorbells,
+				 index < 2 ? 0 : index - 1);
+	}
+	put_tx(net->a, B_ADDR, TX_DATA, 1);
+	wr(net->a, DUCT_DBELL, 0xffffffff);
+	run_bus(&net->bus);
+	assert_int_equal(net->b->card.counters.rx_packets, 5);
+	assert_int_equal(net->a->card.counters.bad_doorbells, 3);
+	assert_int_equal(rd(net->a, DUCT_FLAGS), 0);
+}
+
 /* Whatever the host writes there: the card puts its own address. */
 static void source_is_the_cards(void **state)
 {
@@ -454,6 +477,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		NET_TEST(one_packet),
+		NET_TEST(doorbell_index),
 		NET_TEST(source_is_the_cards),
 		NET_TEST(empty_packet),
 		NET_TEST(largest_packet),
