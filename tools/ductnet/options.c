@@ -13,10 +13,6 @@
 
 #include "station.h"
 
-#ifndef DUCT_VERSION
-#define DUCT_VERSION "0.1.0"
-#endif
-
 static const char usage[] =
 "usage: ductnet --card PATH[,hwaddr=HEX][,signal=burst|each|latched] ...\n"
 "               [--quotes FILE] [--busy-poll US] [--log-level LEVEL]\n"
