@@ -23,7 +23,6 @@ static irqreturn_t duct_irq_event(int irq, void *data)
 static irqreturn_t duct_irq_fatal(int irq, void *data)
 {
 	struct duct_dev *duct = data;
-
 	u32 flags = duct_read(duct, DUCT_FLAGS);
 
 	duct_count(duct, DUCT_FATAL_IRQS);

@@ -203,9 +203,10 @@ static int duct_set_mac_address(struct net_device *netdev, void *addr)
 	int err;
 
 	err = eth_mac_addr(netdev, addr);
-	if (err)
-		return err;
-	return duct_set_rx_mode_async(netdev, &netdev->uc, &netdev->mc);
+	/* The address has changed, whether or not the card hears of it. */
+	if (!err)
+		duct_set_rx_mode_async(netdev, &netdev->uc, &netdev->mc);
+	return err;
 }
 
 static void duct_tx_timeout(struct net_device *netdev, unsigned int txqueue)
@@ -294,6 +295,8 @@ void duct_netdev_init(struct duct_dev *duct)
 	netdev->min_mtu = ETH_MIN_MTU;
 	netdev->max_mtu = DUCT_MTU_MAX;
 	netdev->priv_flags |= IFF_UNICAST_FLT | IFF_LIVE_ADDR_CHANGE;
+	/* The shim is pushed onto the skb itself: it can not be sent twice. */
+	netdev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	netdev->hw_features = NETIF_F_SG;
 	netdev->features = NETIF_F_SG | NETIF_F_HIGHDMA;
 	netdev->vlan_features = netdev->features;

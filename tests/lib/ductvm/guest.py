@@ -20,8 +20,6 @@ from .paths import script
 BOOT_TIMEOUT = 120
 RUN_TIMEOUT = 25
 LIFE_TIMEOUT = 1800
-# This kernel has no virtio. The others do not use the UART: under load it loses interrupts, for good.
-SERIAL_ONLY = "debug"
 # What fits on a shell's command line, and in the buffers of a serial port.
 PUT_CHUNK = 24 * 1024
 
@@ -133,8 +131,6 @@ class Guest:
         kernel = script("kernel", self.kernel)
         words = f"console=ttyS0 loglevel=5 oops=panic panic=-1 unknown_nmi_panic log_buf_len=4M mitigations=off " \
                 f"tsc=reliable no_timer_check iomem=relaxed guest.host={self.name} {append}"
-        if self.kernel == SERIAL_ONLY:
-            words += " guest.agent=ttyS1"
         command = [
             script("qemu"), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-name", f"{self.name},debug-threads=on",
@@ -151,11 +147,7 @@ class Guest:
         command += ["-serial", "chardev:console",
                     "-chardev", f"socket,id=channel,fd={channel}",
                     "-chardev", f"socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control"]
-        if self.kernel == SERIAL_ONLY:
-            command += ["-serial", "chardev:channel"]
-        else:
-            command += ["-device", "virtio-serial-pci,addr=1e",
-                        "-device", "virtserialport,chardev=channel,name=agent"]
+        command += ["-device", "pci-serial,chardev=channel,addr=1e"]
         for card in self.cards:
             device = {"driver": "vfio-user-pci", "socket": {"type": "unix", "path": str(card.path)}}
             command += ["-device", json.dumps(device)]

@@ -16,7 +16,8 @@ BAD = re.compile(
     r"hw csum failure|unexpected IRQ trap|loading out-of-tree module.*failed")
 
 # An informational line of each boot, which names what BAD looks for without anything being wrong.
-HARMLESS = re.compile(r"Lock dependency validator|mem auto-init|kfence: initialized|"
+HARMLESS = re.compile(r"Lock dependency validator|RCU lockdep checking is enabled|mem auto-init|kfence: initialized|"
+                      r"DMA-API: (preallocated|debugging enabled)|kmemleak: .*(initialized|scanning thread started)|"
                       r"RCU Tasks|rcu:.*(stall.*delay|timeout)|lockdep.*(options|initialized)")
 
 
