@@ -23,7 +23,7 @@ def test_two_cards_in_one_guest(lab):
 
 def test_four_guests_on_one_bus(lab):
     net = lab.ductnet(4)
-    guests = [lab.guest(f"g{number}", [card], memory="256M") for number, card in enumerate(net.cards, 1)]
+    guests = [lab.guest(f"g{number}", [card]) for number, card in enumerate(net.cards, 1)]
     for number, guest in enumerate(guests, 1):
         guest.ready()
         address(guest, "duct0", f"10.79.0.{number}/24")
