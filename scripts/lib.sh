@@ -6,6 +6,8 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034 # for those who source this
 build=${DUCT_BUILD:-$top/build}
+# A user's path may lack where depmod is.
+PATH=$PATH:/usr/sbin:/sbin
 cache=${DUCT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/duct}
 
 # shellcheck disable=SC2034 # for those who source this

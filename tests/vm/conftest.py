@@ -2,6 +2,7 @@
 """Guests for the tests. Two of them, a and b, are shared by all tests that do not break them for good;
 whatever a test does to them, the next one gets them as they were."""
 
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,11 @@ def pytest_addoption(parser):
     parser.addoption("--append", default="", help="more for the guests' kernel command line")
     parser.addoption("--signal", default="burst", choices=["burst", "each", "latched"],
                      help="how the cards signal events")
+
+
+def pytest_configure():
+    # A time limit ends with SIGTERM: what was started has to be put away then too.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated"))
 
 
 def pytest_report_header(config):

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from .ether import link_local, mac_of
-from .paths import DUCTNET
+from .paths import DUCTNET, end_with_parent
 
 START_TIMEOUT = 10
 STOP_TIMEOUT = 10
@@ -86,7 +86,8 @@ class Ductnet:
         for card in self.cards:
             command += ["--card", f"{card.path},hwaddr={card.hwaddr:x},signal={card.signal}"]
         self.process = subprocess.Popen([*command, *map(str, args)], stdin=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=end_with_parent)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         try:

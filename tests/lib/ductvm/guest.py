@@ -2,12 +2,10 @@
 """A virtual machine with duct cards, and commands run in it."""
 
 import base64
-import ctypes
 import json
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import threading
@@ -15,16 +13,13 @@ import time
 from pathlib import Path
 
 from .kernlog import complaints
-from .paths import script
+from .paths import end_with_parent, script
 
 BOOT_TIMEOUT = 120
 RUN_TIMEOUT = 25
 LIFE_TIMEOUT = 1800
 # What fits on a shell's command line, and in the buffers of a serial port.
 PUT_CHUNK = 24 * 1024
-
-PR_SET_PDEATHSIG = 1
-libc = ctypes.CDLL(None)
 
 
 class GuestError(Exception):
@@ -118,7 +113,7 @@ class Guest:
                 [*command, *qemu_args], pass_fds=[channel.fileno(), monitor.fileno()], stderr=stderr,
                 stdin=subprocess.DEVNULL if console is None else None,
                 stdout=stderr if console is None else None,
-                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+                preexec_fn=end_with_parent)
         channel.close()
         monitor.close()
         self.watchdog = threading.Timer(life, self.process.kill)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where things are, and the scripts that make them."""
 
+import ctypes
 import os
+import signal
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -17,3 +19,12 @@ def script(name, *args):
     result = subprocess.run([TOP / "scripts" / name, *args], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, text=True, check=True)
     return Path(result.stdout.splitlines()[-1])
+
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def end_with_parent():
+    """For Popen's preexec_fn: the child must not outlive a test run that was killed."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
