@@ -76,8 +76,15 @@ static inline void netif_napi_set_irq(struct napi_struct *napi, int irq)
  */
 #ifdef DUCT_HAS_RX_MODE_ASYNC
 #define DUCT_RX_MODE_OP		.ndo_set_rx_mode_async = duct_set_rx_mode_async
-#define duct_rx_mode_init_work(duct)	do { } while (0)
-#define duct_rx_mode_cancel_work(duct)	do { } while (0)
+struct duct_dev;
+
+static inline void duct_rx_mode_init_work(struct duct_dev *duct)
+{
+}
+
+static inline void duct_rx_mode_cancel_work(struct duct_dev *duct)
+{
+}
 #else
 #define DUCT_RX_MODE_OP		.ndo_set_rx_mode = duct_set_rx_mode
 #define duct_rx_mode_init_work(duct)	\
