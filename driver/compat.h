@@ -8,7 +8,12 @@
 #define DUCT_COMPAT_H
 
 #include <linux/netdevice.h>
+#include <linux/slab.h>
 #include <net/netdev_queues.h>
+
+#ifndef kzalloc_obj
+#define kzalloc_obj(obj)	kzalloc(sizeof(obj), GFP_KERNEL)
+#endif
 
 #ifdef DUCT_HAS_PAGE_POOL_DIR
 #include <net/page_pool/helpers.h>

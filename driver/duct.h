@@ -62,6 +62,9 @@ enum duct_napi_counter {
 	DUCT_RX_BAD_LENGTH,
 	DUCT_RX_OWN,
 	DUCT_RX_NATIVE,
+	DUCT_RX_NATIVE_UNCLAIMED,
+	DUCT_RX_FILE_OVERFLOW,
+	DUCT_RX_FILE_NO_MEMORY,
 	DUCT_TX_WAKES,
 	DUCT_NAPI_POLLS,
 	DUCT_NAPI_COUNTERS
@@ -124,11 +127,17 @@ struct duct_rx_buf {
 	struct page *page[DUCT_RX_PAGES];
 };
 
+enum duct_filter_user {
+	DUCT_FILTER_NETDEV,	/* the interface's receive mode */
+	DUCT_FILTER_FILES,	/* open files of the character device */
+	DUCT_FILTER_USERS
+};
+
 /* One filter of the card and how many want it. */
 struct duct_filter {
 	u32 mask;
 	u32 addr;
-	u32 users;
+	u32 users[DUCT_FILTER_USERS];
 };
 
 /* A set of filters without duplicates. */
@@ -139,6 +148,8 @@ struct duct_filter_set {
 		u32 addr;
 	} filter[DUCT_FILTERS];
 };
+
+struct duct_chardev;
 
 enum duct_state {
 	DUCT_STATE_OPEN,	/* duct_open() succeeded, duct_stop() is due */
@@ -180,6 +191,8 @@ enum duct_state {
  *		   may sleep
  * @fatal_work: takes the interface out of service
  * @event_work: reads EVFLAGS for the counters, each DUCT_EVENT_PERIOD
+ * @chardev: /dev/ductN
+ * @native_sink: ends the way of native packets through the stack
  * @xmit_stats: counters of ndo_start_xmit
  * @napi_stats: counters of NAPI
  * @slow: counters of everything else
@@ -220,6 +233,9 @@ struct duct_dev {
 	struct work_struct fatal_work;
 	struct delayed_work event_work;
 
+	struct duct_chardev *chardev;
+	struct packet_type native_sink;
+
 	struct duct_xmit_stats xmit_stats;
 	struct duct_napi_stats napi_stats;
 	atomic64_t slow[DUCT_SLOW_COUNTERS];
@@ -259,8 +275,14 @@ void duct_pci_allow_dma(struct duct_dev *duct);
 int duct_cmd(struct duct_dev *duct, u8 type, u32 mask, u32 addr);
 
 /* duct_filter.c */
-int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr);
-int duct_filter_put(struct duct_dev *duct, u32 mask, u32 addr);
+int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr,
+		    enum duct_filter_user who);
+int duct_filter_put(struct duct_dev *duct, u32 mask, u32 addr,
+		    enum duct_filter_user who);
+bool duct_set_has(const struct duct_filter_set *set, u32 mask, u32 addr);
+bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr);
+bool duct_set_remove(struct duct_filter_set *set, u32 mask, u32 addr);
+bool duct_set_match(const struct duct_filter_set *set, u32 dst);
 int duct_filter_restore(struct duct_dev *duct);
 void duct_rx_mode_stop(struct duct_dev *duct);
 int duct_set_rx_mode_async(struct net_device *netdev,
@@ -272,6 +294,7 @@ void duct_rx_mode_work(struct work_struct *work);
 /* duct_netdev.c */
 void duct_netdev_init(struct duct_dev *duct);
 int duct_netdev_register(struct duct_dev *duct);
+void duct_netdev_unregister(struct duct_dev *duct);
 int duct_open(struct net_device *netdev);
 int duct_stop(struct net_device *netdev);
 
@@ -303,6 +326,16 @@ int duct_reset(struct duct_dev *duct);
 bool duct_quiesce(struct duct_dev *duct);
 void duct_fail(struct duct_dev *duct, u32 flags, const char *why);
 void duct_fatal_work(struct work_struct *work);
+
+/* duct_chardev.c */
+int duct_chardev_register(struct duct_dev *duct);
+void duct_chardev_unregister(struct duct_dev *duct);
+void duct_chardev_put(struct duct_chardev *chardev);
+void duct_chardev_wake(struct duct_dev *duct);
+
+/* duct_file.c */
+void duct_chardev_receive(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
+			  u32 src);
 
 /* duct_ethtool.c */
 extern const struct ethtool_ops duct_ethtool_ops;

@@ -21,6 +21,9 @@ static const char duct_napi_strings[DUCT_NAPI_COUNTERS][ETH_GSTRING_LEN] = {
 	[DUCT_RX_BAD_LENGTH]	= "rx_bad_length",
 	[DUCT_RX_OWN]		= "rx_own",
 	[DUCT_RX_NATIVE]	= "rx_native",
+	[DUCT_RX_NATIVE_UNCLAIMED]	= "rx_native_unclaimed",
+	[DUCT_RX_FILE_OVERFLOW]		= "rx_file_overflow",
+	[DUCT_RX_FILE_NO_MEMORY]	= "rx_file_no_memory",
 	[DUCT_TX_WAKES]		= "tx_wakes",
 	[DUCT_NAPI_POLLS]	= "napi_polls",
 };

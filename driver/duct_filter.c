@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Destination filters: docs/ethernet.md, "Filters". The card's table is shared
- * by the interface's receive mode and by others who want a filter of their own;
- * users of one filter are counted, and the card is told of the first and the
- * last of them.
+ * by the interface's receive mode and by the open files of its character
+ * device; users of one filter are counted, and the card is told of the first
+ * and the last of them.
  */
 #include <linux/etherdevice.h>
 
 #include "duct.h"
 
 #define DUCT_MASK_EXACT		0xffffffffU
+
+/* The interface's own address, broadcast, MAC address, and a wide filter. */
+#define DUCT_FILTERS_NETDEV	4
+#define DUCT_FILTERS_FILES	(DUCT_FILTERS - DUCT_FILTERS_NETDEV)
+
+static bool duct_filter_used(const struct duct_filter *filter)
+{
+	return filter->users[DUCT_FILTER_NETDEV] ||
+	       filter->users[DUCT_FILTER_FILES];
+}
 
 static struct duct_filter *duct_filter_find(struct duct_dev *duct, u32 mask,
 					    u32 addr)
@@ -19,7 +29,7 @@ static struct duct_filter *duct_filter_find(struct duct_dev *duct, u32 mask,
 	for (i = 0; i < DUCT_FILTERS; i++) {
 		struct duct_filter *filter = &duct->filters[i];
 
-		if (filter->users && filter->mask == mask &&
+		if (duct_filter_used(filter) && filter->mask == mask &&
 		    filter->addr == addr)
 			return filter;
 	}
@@ -31,9 +41,21 @@ static struct duct_filter *duct_filter_vacant(struct duct_dev *duct)
 	unsigned int i;
 
 	for (i = 0; i < DUCT_FILTERS; i++)
-		if (!duct->filters[i].users)
+		if (!duct_filter_used(&duct->filters[i]))
 			return &duct->filters[i];
 	return NULL;
+}
+
+/* May one more filter be held by files? The interface must not starve. */
+static bool duct_filter_files_may(const struct duct_dev *duct)
+{
+	unsigned int held = 0;
+	unsigned int i;
+
+	for (i = 0; i < DUCT_FILTERS; i++)
+		if (duct->filters[i].users[DUCT_FILTER_FILES])
+			held++;
+	return held < DUCT_FILTERS_FILES;
 }
 
 /**
@@ -41,11 +63,14 @@ static struct duct_filter *duct_filter_vacant(struct duct_dev *duct)
  * @duct: the card
  * @mask: bits of the destination that matter
  * @addr: their values
+ * @who: who wants it
  *
  * Context: process, may sleep. Caller holds @duct->filter_lock.
- * Return: 0, -ENOSPC when the table is full, or duct_cmd()'s error.
+ * Return: 0, -ENOSPC when the table is full, or when files hold as many as they
+ * may, or duct_cmd()'s error.
  */
-int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr)
+int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr,
+		    enum duct_filter_user who)
 {
 	struct duct_filter *filter;
 	int err;
@@ -53,8 +78,12 @@ int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr)
 	lockdep_assert_held(&duct->filter_lock);
 
 	filter = duct_filter_find(duct, mask, addr);
+	if (who == DUCT_FILTER_FILES &&
+	    !(filter && filter->users[DUCT_FILTER_FILES]) &&
+	    !duct_filter_files_may(duct))
+		return -ENOSPC;
 	if (filter) {
-		filter->users++;
+		filter->users[who]++;
 		return 0;
 	}
 
@@ -68,7 +97,7 @@ int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr)
 	}
 	filter->mask = mask;
 	filter->addr = addr;
-	filter->users = 1;
+	filter->users[who] = 1;
 	return 0;
 }
 
@@ -77,39 +106,61 @@ int duct_filter_get(struct duct_dev *duct, u32 mask, u32 addr)
  * @duct: the card
  * @mask: as given to duct_filter_get()
  * @addr: as given to duct_filter_get()
+ * @who: as given to duct_filter_get()
  *
  * The caller's claim ends even when the card can not be told; the next open
  * starts from an empty card.
  *
  * Context: process, may sleep. Caller holds @duct->filter_lock.
- * Return: 0, -ENOENT when nobody wants it, or duct_cmd()'s error.
+ * Return: 0, -ENOENT when @who does not want it, or duct_cmd()'s error.
  */
-int duct_filter_put(struct duct_dev *duct, u32 mask, u32 addr)
+int duct_filter_put(struct duct_dev *duct, u32 mask, u32 addr,
+		    enum duct_filter_user who)
 {
 	struct duct_filter *filter;
 
 	lockdep_assert_held(&duct->filter_lock);
 
 	filter = duct_filter_find(duct, mask, addr);
-	if (!filter)
+	if (!filter || !filter->users[who])
 		return -ENOENT;
-	if (--filter->users || !duct->filters_live)
+	filter->users[who]--;
+	if (duct_filter_used(filter) || !duct->filters_live)
 		return 0;
 	return duct_cmd(duct, DUCT_CMD_RMFILT, mask, addr);
 }
 
-static bool duct_set_has(const struct duct_filter_set *set, u32 mask, u32 addr)
+static unsigned int duct_set_find(const struct duct_filter_set *set, u32 mask,
+				  u32 addr)
 {
 	unsigned int i;
 
 	for (i = 0; i < set->count; i++)
 		if (set->filter[i].mask == mask && set->filter[i].addr == addr)
-			return true;
-	return false;
+			break;
+	return i;
 }
 
-/* Return: false when there is no room for it. */
-static bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr)
+/**
+ * duct_set_has() - is the filter in the set?
+ * @set: the set
+ * @mask: the filter's mask
+ * @addr: its address
+ */
+bool duct_set_has(const struct duct_filter_set *set, u32 mask, u32 addr)
+{
+	return duct_set_find(set, mask, addr) < set->count;
+}
+
+/**
+ * duct_set_add() - put a filter into the set, unless it is there
+ * @set: the set
+ * @mask: the filter's mask
+ * @addr: its address
+ *
+ * Return: false when there is no room for it.
+ */
+bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr)
 {
 	if (duct_set_has(set, mask, addr))
 		return true;
@@ -119,6 +170,41 @@ static bool duct_set_add(struct duct_filter_set *set, u32 mask, u32 addr)
 	set->filter[set->count].addr = addr;
 	set->count++;
 	return true;
+}
+
+/**
+ * duct_set_remove() - take a filter out of the set
+ * @set: the set
+ * @mask: the filter's mask
+ * @addr: its address
+ *
+ * Return: false when it was not there.
+ */
+bool duct_set_remove(struct duct_filter_set *set, u32 mask, u32 addr)
+{
+	unsigned int i = duct_set_find(set, mask, addr);
+
+	if (i == set->count)
+		return false;
+	set->filter[i] = set->filter[--set->count];
+	return true;
+}
+
+/**
+ * duct_set_match() - does a filter of the set accept a destination?
+ * @set: the set
+ * @dst: the destination
+ *
+ * docs/card.md, "Filters".
+ */
+bool duct_set_match(const struct duct_filter_set *set, u32 dst)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++)
+		if (!((dst ^ set->filter[i].addr) & set->filter[i].mask))
+			return true;
+	return false;
 }
 
 /* Hand back one filter the interface holds and does not want any more. */
@@ -134,8 +220,8 @@ static bool duct_rx_mode_drop_stale(struct duct_dev *duct,
 
 		if (duct_set_has(want, mask, addr))
 			continue;
-		held->filter[i] = held->filter[--held->count];
-		duct_filter_put(duct, mask, addr);
+		duct_set_remove(held, mask, addr);
+		duct_filter_put(duct, mask, addr, DUCT_FILTER_NETDEV);
 		return true;
 	}
 	return false;
@@ -160,7 +246,8 @@ static int duct_rx_mode_apply(struct duct_dev *duct,
 		if (duct_set_has(held, mask, addr))
 			continue;
 		do {
-			err = duct_filter_get(duct, mask, addr);
+			err = duct_filter_get(duct, mask, addr,
+					      DUCT_FILTER_NETDEV);
 		} while (err == -ENOSPC && duct_rx_mode_drop_stale(duct, want));
 		if (err)
 			return err;
@@ -319,7 +406,7 @@ int duct_filter_restore(struct duct_dev *duct)
 	if (!err)
 		err = duct_cmd(duct, DUCT_CMD_FLUSHFILT, 0, 0);
 	for (i = 0; !err && i < DUCT_FILTERS; i++)
-		if (duct->filters[i].users)
+		if (duct_filter_used(&duct->filters[i]))
 			err = duct_cmd(duct, DUCT_CMD_ADDFILT,
 				       duct->filters[i].mask,
 				       duct->filters[i].addr);

@@ -302,6 +302,19 @@ void duct_netdev_init(struct duct_dev *duct)
 	netdev->vlan_features = netdev->features;
 }
 
+/*
+ * Files have had their clone, and packet sockets theirs; what nobody heard is
+ * in rx_native_unclaimed. Without a handler the stack would count them all as
+ * dropped.
+ */
+static int duct_native_sink(struct sk_buff *skb, struct net_device *netdev,
+			    struct packet_type *type,
+			    struct net_device *orig_dev)
+{
+	consume_skb(skb);
+	return NET_RX_SUCCESS;
+}
+
 /**
  * duct_netdev_register() - let the stack know of the interface
  * @duct: card whose address and interrupts are known
@@ -313,11 +326,33 @@ int duct_netdev_register(struct duct_dev *duct)
 {
 	struct net_device *netdev = duct->netdev;
 	u8 mac[ETH_ALEN];
+	int err;
 
 	duct_mac_from_addr(mac, duct->hwaddr);
 	eth_hw_addr_set(netdev, mac);
 	netif_carrier_off(netdev);
 	netif_napi_add(netdev, &duct->napi, duct_poll);
 	netif_napi_set_irq(&duct->napi, duct->irq[DUCT_VECTOR_EVENT]);
-	return register_netdev(netdev);
+	err = register_netdev(netdev);
+	if (err)
+		return err;
+
+	duct->native_sink.type = htons(DUCT_NATIVE_TYPE);
+	duct->native_sink.dev = netdev;
+	duct->native_sink.func = duct_native_sink;
+	dev_add_pack(&duct->native_sink);
+	return 0;
+}
+
+/**
+ * duct_netdev_unregister() - undo duct_netdev_register()
+ * @duct: the card; stopped afterwards
+ *
+ * Context: process.
+ */
+void duct_netdev_unregister(struct duct_dev *duct)
+{
+	dev_remove_pack(&duct->native_sink);
+	unregister_netdev(duct->netdev);
+	duct_rx_mode_cancel_work(duct);
 }

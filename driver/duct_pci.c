@@ -104,9 +104,18 @@ static int duct_setup(struct duct_dev *duct)
 	for (i = 0; i < DUCT_VECTORS; i++)
 		duct->irq[i] = pci_irq_vector(pdev, i);
 
+	err = duct_chardev_register(duct);
+	if (err)
+		goto err_free_vectors;
 	err = duct_netdev_register(duct);
 	if (err)
-		pci_free_irq_vectors(pdev);
+		goto err_unregister_chardev;
+	return 0;
+
+err_unregister_chardev:
+	duct_chardev_unregister(duct);
+err_free_vectors:
+	pci_free_irq_vectors(pdev);
 	return err;
 }
 
@@ -153,6 +162,7 @@ static int duct_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 err_unmap:
 	cancel_work_sync(&duct->fatal_work);
+	duct_chardev_put(duct->chardev);
 	pci_iounmap(pdev, duct->regs);
 err_release_regions:
 	pci_release_mem_regions(pdev);
@@ -168,9 +178,10 @@ static void duct_remove(struct pci_dev *pdev)
 	struct net_device *netdev = pci_get_drvdata(pdev);
 	struct duct_dev *duct = netdev_priv(netdev);
 
-	unregister_netdev(netdev);
-	duct_rx_mode_cancel_work(duct);
+	duct_chardev_unregister(duct);
+	duct_netdev_unregister(duct);
 	cancel_work_sync(&duct->fatal_work);
+	duct_chardev_put(duct->chardev);
 	pci_free_irq_vectors(pdev);
 	pci_iounmap(pdev, duct->regs);
 	pci_release_mem_regions(pdev);

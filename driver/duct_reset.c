@@ -101,6 +101,7 @@ void duct_fatal_work(struct work_struct *work)
 
 	netif_carrier_off(duct->netdev);
 	netif_tx_disable(duct->netdev);
+	duct_chardev_wake(duct);
 
 	if (test_bit(DUCT_STATE_GONE, &duct->state))
 		netdev_err(duct->netdev, "the card does not answer any more\n");

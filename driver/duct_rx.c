@@ -114,6 +114,7 @@ static void duct_rx_frame(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 	if (duct_payload_is_ether(skb->data, len, dst)) {
 		skb_pull(skb, DUCT_SHIM_LEN);
 	} else {
+		duct_chardev_receive(duct, skb, dst, src);
 		skb_push(skb, DUCT_NATIVE_HLEN);
 		duct_native_push(skb->data, dst, src, len);
 		duct_napi_count(duct, DUCT_RX_NATIVE);

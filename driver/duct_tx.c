@@ -213,6 +213,16 @@ drop:
 	return NETDEV_TX_OK;
 }
 
+/* The header of a native packet travels in no piece. */
+static unsigned int duct_tx_pieces(const struct sk_buff *skb)
+{
+	u32 len = skb_headlen(skb);
+
+	if (skb->protocol == htons(DUCT_NATIVE_TYPE) && len == DUCT_NATIVE_HLEN)
+		len = 0;
+	return skb_shinfo(skb)->nr_frags + !!len;
+}
+
 /**
  * duct_features_check() - ndo_features_check
  * @skb: the frame
@@ -227,7 +237,7 @@ netdev_features_t duct_features_check(struct sk_buff *skb,
 				      struct net_device *netdev,
 				      netdev_features_t features)
 {
-	if (!skb_is_gso(skb) && skb_shinfo(skb)->nr_frags + 1 > DUCT_PIECES)
+	if (!skb_is_gso(skb) && duct_tx_pieces(skb) > DUCT_PIECES)
 		features &= ~NETIF_F_SG;
 	return features;
 }

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reading and writing /dev/ductN: man page duct(4). */
+#include <linux/uio.h>
+#include <net/sch_generic.h>
+
+#include "duct_chardev.h"
+
+/* Longer payloads are sent from pages, shorter ones with their header. */
+#define DUCT_FILE_LINEAR	SKB_MAX_HEAD(DUCT_NATIVE_HLEN)
+
+static_assert(sizeof(struct duct_packet_hdr) == 16);
+
+/* Addresses of a packet in a receive queue. */
+struct duct_file_cb {
+	u32 dst;
+	u32 src;
+};
+
+static struct duct_file_cb *duct_file_cb(struct sk_buff *skb)
+{
+	sock_skb_cb_check_size(sizeof(struct duct_file_cb));
+	return (struct duct_file_cb *)skb->cb;
+}
+
+/* As duct_chardev_error(), and -ENETDOWN. */
+static int duct_dev_send_error(const struct duct_dev *duct)
+{
+	if (!duct || test_bit(DUCT_STATE_GONE, &duct->state))
+		return -ENODEV;
+	if (!netif_running(duct->netdev))
+		return -ENETDOWN;
+	if (!duct_is_usable(duct))
+		return -EIO;
+	/* On its way up or down: the stack would take a packet and drop it. */
+	return qdisc_tx_is_noop(duct->netdev) ? -ENETDOWN : 0;
+}
+
+static int duct_file_send_error(struct duct_file *dfile)
+{
+	int err;
+
+	rcu_read_lock();
+	err = duct_dev_send_error(rcu_dereference(dfile->chardev->duct));
+	rcu_read_unlock();
+	return err;
+}
+
+/* Sending: a packet counts as on its way from before it has an skb. */
+
+static void duct_chardev_sent(struct duct_chardev *chardev)
+{
+	int before = atomic_fetch_dec(&chardev->sending);
+
+	if (wq_has_sleeper(&chardev->room_wait))
+		wake_up_interruptible_poll(&chardev->room_wait,
+					   EPOLLOUT | EPOLLWRNORM);
+	if (before == DUCT_CHARDEV_SENDING)
+		kill_fasync(&chardev->room_fasync, SIGIO, POLL_OUT);
+}
+
+/**
+ * duct_file_write_space() - a packet has gone out, or was dropped
+ * @sk: of the file that sent it
+ *
+ * sock_wfree() calls it once for each skb.
+ *
+ * Context: any.
+ */
+void duct_file_write_space(struct sock *sk)
+{
+	duct_chardev_sent(duct_file_of(sk)->chardev);
+}
+
+/* Is there no need to wait any longer? */
+static bool duct_file_may_send(struct duct_file *dfile)
+{
+	return duct_chardev_has_room(dfile->chardev) ||
+	       duct_file_send_error(dfile);
+}
+
+/* Wait for room for one packet, and take it. */
+static int duct_file_reserve(struct duct_file *dfile, bool nonblock)
+{
+	struct duct_chardev *chardev = dfile->chardev;
+	int err;
+
+	for (;;) {
+		err = duct_file_send_error(dfile);
+		if (err)
+			return err;
+		if (atomic_add_unless(&chardev->sending, 1,
+				      DUCT_CHARDEV_SENDING))
+			return 0;
+		if (nonblock)
+			return -EAGAIN;
+		err = wait_event_interruptible(chardev->room_wait,
+					       duct_file_may_send(dfile));
+		if (err)
+			return err;
+	}
+}
+
+/*
+ * An skb with room for the native header and @len octets behind it, in no more
+ * pieces than a descriptor has. duct_file_write_space() is due for it.
+ */
+static struct sk_buff *duct_file_alloc_skb(struct duct_file *dfile, size_t len,
+					   bool nonblock)
+{
+	size_t linear = len <= DUCT_FILE_LINEAR ? len : 0;
+	struct sk_buff *skb;
+	int err;
+
+	err = duct_file_reserve(dfile, nonblock);
+	if (err)
+		return ERR_PTR(err);
+
+	skb = alloc_skb_with_frags(DUCT_NATIVE_HLEN + linear, len - linear,
+				   PAGE_ALLOC_COSTLY_ORDER, &err, GFP_KERNEL);
+	if (!skb) {
+		duct_chardev_sent(dfile->chardev);
+		return ERR_PTR(err);
+	}
+	skb_set_owner_w(skb, &dfile->sk);
+	skb_put(skb, DUCT_NATIVE_HLEN + linear);
+	skb->data_len = len - linear;
+	skb->len += len - linear;
+	return skb;
+}
+
+/* Hand a packet to the stack. Consumes @skb. */
+static int duct_file_xmit(struct duct_file *dfile, struct sk_buff *skb, u32 dst)
+{
+	struct duct_dev *duct;
+	int err;
+
+	rcu_read_lock();
+	duct = rcu_dereference(dfile->chardev->duct);
+	err = duct_dev_send_error(duct);
+	if (err) {
+		rcu_read_unlock();
+		kfree_skb(skb);
+		return err;
+	}
+
+	duct_native_push(skb->data, dst, duct->hwaddr,
+			 skb->len - DUCT_NATIVE_HLEN);
+	skb_reset_mac_header(skb);
+	skb_set_network_header(skb, ETH_HLEN);
+	skb->protocol = htons(DUCT_NATIVE_TYPE);
+	skb->dev = duct->netdev;
+	err = dev_queue_xmit(skb);
+	rcu_read_unlock();
+	return err > 0 ? net_xmit_errno(err) : err;
+}
+
+static bool duct_file_nonblock(const struct kiocb *iocb)
+{
+	return iocb->ki_flags & IOCB_NOWAIT ||
+	       iocb->ki_filp->f_flags & O_NONBLOCK;
+}
+
+/**
+ * duct_file_write_iter() - write and writev: send one packet
+ * @iocb: the call
+ * @from: struct duct_packet_hdr and the payload it tells of
+ *
+ * Context: process; sleeps for room unless told not to.
+ * Return: octets taken, all of them, or -errno with nothing sent: -EINVAL,
+ * -EMSGSIZE, -EFAULT, -EAGAIN, -ERESTARTSYS, -ENOBUFS, -ENOMEM, -ENETDOWN,
+ * -EIO, -ENODEV.
+ */
+ssize_t duct_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct duct_file *dfile = iocb->ki_filp->private_data;
+	struct duct_packet_hdr hdr;
+	struct sk_buff *skb;
+	size_t len;
+	int err;
+
+	if (iov_iter_count(from) < sizeof(hdr))
+		return -EINVAL;
+	if (!copy_from_iter_full(&hdr, sizeof(hdr), from))
+		return -EFAULT;
+	len = iov_iter_count(from);
+	if (hdr.dpkt_length > DUCT_PACKET_MAX || len > DUCT_PACKET_MAX)
+		return -EMSGSIZE;
+	if (hdr.dpkt_length != len)
+		return -EINVAL;
+
+	skb = duct_file_alloc_skb(dfile, len, duct_file_nonblock(iocb));
+	if (IS_ERR(skb))
+		return PTR_ERR(skb);
+	if (skb_copy_datagram_from_iter(skb, DUCT_NATIVE_HLEN, from, len)) {
+		kfree_skb(skb);
+		return -EFAULT;
+	}
+	err = duct_file_xmit(dfile, skb, hdr.dpkt_destination);
+	return err ? err : sizeof(hdr) + len;
+}
+
+/* Receiving */
+
+/**
+ * duct_file_data_ready() - a packet has come
+ * @sk: of the file whose queue it is in
+ *
+ * Context: any.
+ */
+void duct_file_data_ready(struct sock *sk)
+{
+	struct duct_file *dfile = duct_file_of(sk);
+
+	wake_up_interruptible_poll(&dfile->wait, EPOLLIN | EPOLLRDNORM);
+	kill_fasync(&dfile->fasync, SIGIO, POLL_IN);
+}
+
+static void duct_file_queue(struct duct_dev *duct, struct duct_file *dfile,
+			    struct sk_buff *skb,
+			    const struct duct_file_cb *cb)
+{
+	struct sock *sk = &dfile->sk;
+	struct sk_buff *clone;
+
+	if (atomic_read(&sk->sk_rmem_alloc) >= sk->sk_rcvbuf) {
+		duct_napi_count(duct, DUCT_RX_FILE_OVERFLOW);
+		return;
+	}
+	clone = skb_clone(skb, GFP_ATOMIC);
+	if (!clone) {
+		duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
+		return;
+	}
+	*duct_file_cb(clone) = *cb;
+	if (sock_queue_rcv_skb(sk, clone)) {
+		kfree_skb(clone);
+		duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
+	}
+}
+
+/**
+ * duct_chardev_receive() - give a native packet to the files that want it
+ * @duct: the card
+ * @skb: the payload alone; stays the caller's
+ * @dst: the packet's destination
+ * @src: its source
+ *
+ * Context: NAPI.
+ */
+void duct_chardev_receive(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
+			  u32 src)
+{
+	const struct duct_file_cb cb = { .dst = dst, .src = src };
+	struct duct_chardev *chardev = duct->chardev;
+	struct duct_file *dfile;
+	bool claimed = false;
+
+	spin_lock(&chardev->files_lock);
+	list_for_each_entry(dfile, &chardev->files, node) {
+		if (dst != duct->hwaddr && !duct_set_match(&dfile->groups, dst))
+			continue;
+		claimed = true;
+		duct_file_queue(duct, dfile, skb, &cb);
+	}
+	spin_unlock(&chardev->files_lock);
+	if (!claimed)
+		duct_napi_count(duct, DUCT_RX_NATIVE_UNCLAIMED);
+}
+
+/* Is there no need to wait any longer? */
+static bool duct_file_has_news(struct duct_file *dfile)
+{
+	return !skb_queue_empty_lockless(&dfile->sk.sk_receive_queue) ||
+	       duct_chardev_error(dfile->chardev);
+}
+
+static struct sk_buff *duct_file_dequeue(struct duct_file *dfile, bool nonblock)
+{
+	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
+	struct sk_buff *skb;
+	int err;
+
+	for (;;) {
+		skb = skb_dequeue(queue);
+		if (skb)
+			return skb;
+		err = duct_chardev_error(dfile->chardev);
+		if (err)
+			return ERR_PTR(err);
+		if (nonblock)
+			return ERR_PTR(-EAGAIN);
+		err = wait_event_interruptible(dfile->wait,
+					       duct_file_has_news(dfile));
+		if (err)
+			return ERR_PTR(err);
+	}
+}
+
+/**
+ * duct_file_read_iter() - read and readv: receive one packet
+ * @iocb: the call
+ * @to: room for struct duct_packet_hdr and the payload, which is cut to it
+ *
+ * Context: process; sleeps for a packet unless told not to.
+ * Return: octets given, 0 when none were asked for, or -errno with every packet
+ * still there: -EINVAL, -EFAULT, -EAGAIN, -ERESTARTSYS, -EIO, -ENODEV.
+ */
+ssize_t duct_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct duct_file *dfile = iocb->ki_filp->private_data;
+	size_t count = iov_iter_count(to);
+	struct duct_packet_hdr hdr = {};
+	struct sk_buff *skb;
+	size_t len;
+
+	if (!count)
+		return 0;
+	if (count < sizeof(hdr))
+		return -EINVAL;
+
+	skb = duct_file_dequeue(dfile, duct_file_nonblock(iocb));
+	if (IS_ERR(skb))
+		return PTR_ERR(skb);
+
+	hdr.dpkt_source = duct_file_cb(skb)->src;
+	hdr.dpkt_destination = duct_file_cb(skb)->dst;
+	hdr.dpkt_length = skb->len;
+	len = min_t(size_t, skb->len, count - sizeof(hdr));
+	if (copy_to_iter(&hdr, sizeof(hdr), to) != sizeof(hdr) ||
+	    skb_copy_datagram_iter(skb, 0, to, len)) {
+		skb_queue_head(&dfile->sk.sk_receive_queue, skb);
+		duct_file_data_ready(&dfile->sk);
+		return -EFAULT;
+	}
+	consume_skb(skb);
+	return sizeof(hdr) + len;
+}
+
