@@ -105,6 +105,26 @@ def multicast(guests, net):
     job.kill()
 
 
+def stations(guests):
+    heading("Without Ethernet: /dev/duct0, and the stations on Ductnet")
+    a = guests[0]
+    claim("duct v2.1, hwaddr: " in run(a, "ductctl"), "ductctl does not know the card")
+    claim(run(a, "ductclient -q").strip(), "the quote station has nothing to say")
+    claim("hello, echo" in run(a, "echo hello, echo | ductclient -e"), "no echo")
+
+
+def native(guests, net):
+    heading("Without Ethernet: from one guest to the other")
+    a, b = guests
+    message = "hello from a, without Ethernet"
+    prompt(b, "ductctl -r -t 10 &")
+    job = b.start("ductctl -r -t 10")
+    b.until("fuser /dev/duct0")
+    run(a, f"echo {message} | ductctl -s {net.cards[1].hwaddr:08x}")
+    show("b has received: " + job.wait().strip())
+    claim(message in job.output(), "b has received something else")
+
+
 def transfer(guests):
     heading(f"{MIB} MiB over TCP, MTU 16368")
     a, b = guests
@@ -144,6 +164,8 @@ def main():
             link(guests)
             ping(guests, net)
             multicast(guests, net)
+            stations(guests)
+            native(guests, net)
             transfer(guests)
             counters(guests)
             lab.check()
