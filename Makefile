@@ -60,6 +60,11 @@ $(B)/%.o: %.c Makefile
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
+PERF := $(patsubst %.c,$(B)/%,$(wildcard tests/perf/*.c))
+
+$(PERF): $(B)/%: $(B)/%.o $(LIB_OBJS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 $(WIRE_TESTS): $(B)/%: $(B)/%.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #define DAEMON_TIMEOUT_MS	10000
-#define DAEMON_CARDS		4
+#define DAEMON_CARDS		16
 
 struct daemon {
 	pid_t pid;			/* 0: not running */
