@@ -305,6 +305,77 @@ static void detach(void **state)
 	assert_false(bus_run(&net->bus));
 }
 
+/* Who takes a destination is remembered, but not longer than it is true. */
+static void what_is_remembered(void **state)
+{
+	struct net *net = *state;
+	struct fake *late = calloc(1, sizeof(*late));
+
+	assert_non_null(late);
+	late->accept_all = true;
+	queue(&net->fake[0], 2, 2);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[1].heard, 2);
+
+	bus_attach(&net->bus, &late->station, &fake_ops);
+	net->fake[2].accept_all = true;
+	queue(&net->fake[0], 2, 1);
+	run_bus(&net->bus);
+	assert_int_equal(late->heard, 1);
+	assert_int_equal(net->fake[2].heard, 1);
+
+	bus_detach(&net->fake[1].station);
+	bus_detach(&late->station);
+	free(late);
+	queue(&net->fake[0], 2, 1);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[1].heard, 3);
+	assert_int_equal(net->fake[2].heard, 2);
+
+	net->fake[2].accept_all = false;
+	bus_changed(&net->bus);
+	queue(&net->fake[0], 2, 1);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[2].heard, 2);
+	assert_int_equal(net->bus.counters.unclaimed, 1);
+}
+
+/* More destinations than are remembered: each is still told from the others. */
+static void many_destinations(void **state)
+{
+	struct net *net = *state;
+
+	for (uint32_t dst = 1000; dst < 1000 + 4 * BUS_ROUTES; dst++) {
+		queue(&net->fake[0], dst, 1);
+		run_bus(&net->bus);
+		queue(&net->fake[0], 2 + dst % 2, 1);
+		run_bus(&net->bus);
+	}
+	assert_int_equal(net->fake[1].heard, 2 * BUS_ROUTES);
+	assert_int_equal(net->fake[2].heard, 2 * BUS_ROUTES);
+	assert_int_equal(net->bus.counters.unclaimed, 4 * BUS_ROUTES);
+}
+
+/* More receivers than are remembered, one of them the sender. */
+static void crowd(void **state)
+{
+	struct net *net = *state;
+	struct fake *more = calloc(2 * BUS_ROUTE_STATIONS, sizeof(*more));
+
+	assert_non_null(more);
+	for (int i = 0; i < 2 * BUS_ROUTE_STATIONS; i++) {
+		more[i].accept_all = true;
+		bus_attach(&net->bus, &more[i].station, &fake_ops);
+	}
+	queue(&more[0], 77, 3);
+	run_bus(&net->bus);
+	assert_int_equal(more[0].heard, 0);
+	for (int i = 1; i < 2 * BUS_ROUTE_STATIONS; i++)
+		assert_int_equal(more[i].heard, 3);
+	assert_int_equal(net->bus.counters.unclaimed, 0);
+	free(more);
+}
+
 /* Cuts @len bytes at random into at most @max pieces. */
 static int cut(struct iovec *iov, int max, uint8_t *bytes, size_t len)
 {
@@ -391,6 +462,9 @@ int main(void)
 		BUS_TEST(wake_while_running),
 		BUS_TEST(flushed_when_touched),
 		BUS_TEST(detach),
+		BUS_TEST(what_is_remembered),
+		BUS_TEST(many_destinations),
+		BUS_TEST(crowd),
 		BUS_TEST(copy_gathers_and_scatters),
 		BUS_TEST(copy_nothing),
 		BUS_TEST(copy_never_overflows),

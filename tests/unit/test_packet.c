@@ -179,6 +179,22 @@ static void multicast_to_many(void **state)
 	assert_int_equal(net->c->card.counters.rx_packets, 2);
 }
 
+/* A card that was reset has no filter, whoever knew of them before. */
+static void reset_in_between(void **state)
+{
+	struct net *net = *state;
+
+	guest_up(net->a, 1, 1);
+	guest_up(net->b, 1, 1);
+	send_bytes(net->a, B_ADDR, "x", 1);
+	assert_int_equal(net->b->card.counters.rx_packets, 1);
+	card_reset(&net->b->card);
+	send_bytes(net->a, B_ADDR, "x", 1);
+	assert_int_equal(net->b->card.counters.rx_packets, 1);
+	assert_int_equal(net->b->card.counters.rx_drop, 0);
+	assert_int_equal(net->bus.counters.unclaimed, 1);
+}
+
 /* Two filters that match are still one packet. */
 static void accepted_once(void **state)
 {
@@ -484,6 +500,7 @@ int main(void)
 		NET_TEST(not_its_own),
 		NET_TEST(no_filter_accepts_nothing),
 		NET_TEST(multicast_to_many),
+		NET_TEST(reset_in_between),
 		NET_TEST(accepted_once),
 		NET_TEST(many_in_order),
 		NET_TEST(rings_wrap),

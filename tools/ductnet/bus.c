@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bus.h"
 
+#include <assert.h>
 #include <string.h>
 
 void bus_init(struct bus *bus)
 {
 	memset(bus, 0, sizeof(*bus));
+	bus->generation = 1;
+}
+
+void bus_changed(struct bus *bus)
+{
+	bus->generation++;
 }
 
 static void append(struct bus *bus, struct bus_station *station)
@@ -26,6 +33,7 @@ void bus_attach(struct bus *bus, struct bus_station *station,
 	station->awake = false;
 	station->touched = false;
 	append(bus, station);
+	bus_changed(bus);
 }
 
 static void unlink_station(struct bus_station *station)
@@ -41,6 +49,7 @@ static void unlink_station(struct bus_station *station)
 void bus_detach(struct bus_station *station)
 {
 	unlink_station(station);
+	bus_changed(station->bus);
 }
 
 void bus_wake(struct bus_station *station)
@@ -48,27 +57,77 @@ void bus_wake(struct bus_station *station)
 	station->awake = true;
 }
 
+/* Asks every station, once for as long as nothing changes. */
+static void learn(struct bus *bus, struct bus_route *route, uint32_t dst)
+{
+	route->dst = dst;
+	route->generation = bus->generation;
+	route->count = 0;
+	for (struct bus_station *s = bus->stations; s; s = s->next) {
+		if (!s->ops->accepts(s, dst))
+			continue;
+		if (route->count < BUS_ROUTE_STATIONS)
+			route->to[route->count] = s;
+		route->count++;
+	}
+}
+
+/* Stations' addresses are chosen by people: all octets must count. */
+static struct bus_route *route_of(struct bus *bus, uint32_t dst)
+{
+	struct bus_route *route = &bus->route[(dst * 0x9e3779b1u) >> 24];
+
+	static_assert(BUS_ROUTES == 256, "the hash has eight bits");
+	if (route->dst != dst || route->generation != bus->generation)
+		learn(bus, route, dst);
+	return route;
+}
+
+static void deliver(struct bus *bus, struct bus_station *to,
+		    const struct bus_packet *packet)
+{
+	int taken;
+
+	to->touched = true;
+	taken = to->ops->receive(to, packet);
+	if (taken >= 0) {
+		bus->counters.deliveries++;
+		bus->counters.delivered_bytes += (uint64_t)taken;
+	}
+}
+
+/* Return: how many stations there were to deliver to. */
+static unsigned int deliver_all(struct bus_station *sender,
+				const struct bus_packet *packet)
+{
+	const struct bus_route *route = route_of(sender->bus, packet->dst);
+	unsigned int count = 0;
+
+	if (route->count <= BUS_ROUTE_STATIONS) {
+		for (uint32_t i = 0; i < route->count; i++) {
+			if (route->to[i] == sender)
+				continue;
+			deliver(sender->bus, route->to[i], packet);
+			count++;
+		}
+		return count;
+	}
+	for (struct bus_station *s = sender->bus->stations; s; s = s->next) {
+		if (s == sender || !s->ops->accepts(s, packet->dst))
+			continue;
+		deliver(sender->bus, s, packet);
+		count++;
+	}
+	return count;
+}
+
 void bus_send(struct bus_station *sender, const struct bus_packet *packet)
 {
-	struct bus *bus = sender->bus;
-	struct bus_counters *count = &bus->counters;
-	bool claimed = false;
-	int taken;
+	struct bus_counters *count = &sender->bus->counters;
 
 	count->packets++;
 	count->bytes += packet->len;
-	for (struct bus_station *s = bus->stations; s; s = s->next) {
-		if (s == sender || !s->ops->accepts(s, packet->dst))
-			continue;
-		claimed = true;
-		s->touched = true;
-		taken = s->ops->receive(s, packet);
-		if (taken >= 0) {
-			count->deliveries++;
-			count->delivered_bytes += (uint64_t)taken;
-		}
-	}
-	if (!claimed)
+	if (!deliver_all(sender, packet))
 		count->unclaimed++;
 }
 

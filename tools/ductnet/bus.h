@@ -34,7 +34,10 @@ struct bus;
 struct bus_station;
 
 struct bus_station_ops {
-	/* Would this station take a packet for @dst? Called for every packet. */
+	/*
+	 * Would this station take a packet for @dst? The bus remembers the
+	 * answer until bus_changed().
+	 */
 	bool (*accepts)(struct bus_station *station, uint32_t dst);
 	/*
 	 * Take it, or count why not. Must copy what it needs with bus_copy(),
@@ -71,15 +74,32 @@ struct bus_counters {
 	uint64_t rounds;
 };
 
+/* Destinations whose receivers are remembered; a power of two. */
+#define BUS_ROUTES		256
+/* Receivers of one; for a destination with more all stations are asked. */
+#define BUS_ROUTE_STATIONS	13
+
+struct bus_route {
+	uint32_t dst;
+	uint32_t count;			/* above BUS_ROUTE_STATIONS: too many */
+	uint64_t generation;		/* of the bus when it was learnt */
+	struct bus_station *to[BUS_ROUTE_STATIONS];
+};
+
 struct bus {
 	struct bus_station *stations;
 	struct bus_counters counters;
+	uint64_t generation;		/* bus_changed() counts; routes have 0 at first */
+	struct bus_route route[BUS_ROUTES];
 };
 
 void bus_init(struct bus *bus);
 void bus_attach(struct bus *bus, struct bus_station *station,
 		const struct bus_station_ops *ops);
 void bus_detach(struct bus_station *station);
+
+/* What some station accepts has changed. */
+void bus_changed(struct bus *bus);
 
 /* Ask for @run in the next round. */
 void bus_wake(struct bus_station *station);

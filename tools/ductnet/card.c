@@ -70,6 +70,7 @@ static void vfatal(struct card *card, uint32_t flag, const char *fmt,
 	char why[160];
 
 	card->flags |= flag;
+	bus_changed(card->station.bus);
 	card->cmd_due = false;
 	card->tx_due = false;
 	card->event_pending = false;
@@ -167,6 +168,7 @@ static bool stop(struct card *card)
 static bool execute(struct card *card, const struct ring_cmd *cmd, uint8_t *err)
 {
 	*err = DUCT_ERR_OK;
+	bus_changed(card->station.bus);
 	switch (cmd->type) {
 	case DUCT_CMD_START:
 		return start(card);
@@ -409,6 +411,7 @@ void card_reset(struct card *card)
 	log_debug("card %s: reset", card->name);
 	card->counters.resets++;
 	power_on(card);
+	bus_changed(card->station.bus);
 }
 
 void card_init(struct card *card, struct bus *bus, const char *name,

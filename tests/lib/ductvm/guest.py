@@ -91,7 +91,7 @@ class Guest:
     """Starts at once; ready() waits for it."""
 
     def __init__(self, name, cards, directory, kernel="6.1", append="", memory="512M", cpus=1,
-                 qemu_args=(), console=None, life=LIFE_TIMEOUT):
+                 qemu_args=(), console=None, life=LIFE_TIMEOUT, fds=()):
         self.name = name
         self.cards = list(cards)
         self.kernel = kernel
@@ -110,7 +110,7 @@ class Guest:
         self.stderr_path = Path(directory) / f"{name}.qemu"
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
-                [*command, *qemu_args], pass_fds=[channel.fileno(), monitor.fileno()], stderr=stderr,
+                [*command, *qemu_args], pass_fds=[channel.fileno(), monitor.fileno(), *fds], stderr=stderr,
                 stdin=subprocess.DEVNULL if console is None else None,
                 stdout=stderr if console is None else None,
                 preexec_fn=end_with_parent)

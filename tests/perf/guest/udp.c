@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * usage: udp recv PORT | send ADDR PORT SIZE MS | pong PORT BUSY |
+ *        ping ADDR PORT MS BUSY
+ *
+ * UDP in a guest, as little of a program as there can be. recv counts until
+ * SIGTERM and prints packets and the nanoseconds from the first to the last;
+ * send sends for so long and prints how many; ping sends 18 octets and waits
+ * for pong to send them back, and prints round trips, median and 99th
+ * percentile in nanoseconds. BUSY is SO_BUSY_POLL in microseconds, 0 for none.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SAMPLES_MAX	(1u << 20)
+#define RR_SIZE		18
+
+static volatile sig_atomic_t ended;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	ended = 1;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int open_socket(const char *addr, const char *port, int busy)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)atoi(port)),
+	};
+	struct timeval limit = { .tv_sec = 1 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int room = 4 << 20;
+	int failed;
+
+	if (fd < 0)
+		err(1, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (busy && setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &busy,
+			       sizeof(busy)))
+		err(1, "SO_BUSY_POLL");
+	if (addr && inet_pton(AF_INET, addr, &sin.sin_addr) != 1)
+		errx(1, "%s: no address", addr);
+	failed = addr ? connect(fd, (void *)&sin, sizeof(sin)) :
+			bind(fd, (void *)&sin, sizeof(sin));
+	if (failed)
+		err(1, "port %s", port);
+	return fd;
+}
+
+static int do_recv(const char *port)
+{
+	int fd = open_socket(NULL, port, 0);
+	uint64_t count = 0, first = 0, last = 0;
+	char data[65536];
+
+	puts("ready");
+	fflush(stdout);
+	while (!ended) {
+		if (recv(fd, data, sizeof(data), 0) < 0)
+			continue;
+		last = now_ns();
+		if (!count++)
+			first = last;
+	}
+	printf("%llu %llu\n", (unsigned long long)count,
+	       (unsigned long long)(last - first));
+	return 0;
+}
+
+static int do_send(const char *addr, const char *port, size_t size,
+		   uint64_t ms)
+{
+	int fd = open_socket(addr, port, 0);
+	uint64_t end = now_ns() + ms * 1000000;
+	uint64_t count = 0;
+	char data[65536] = { 0 };
+
+	while (now_ns() < end)
+		for (int i = 0; i < 32; i++)
+			count += send(fd, data, size, 0) == (ssize_t)size;
+	printf("%llu\n", (unsigned long long)count);
+	return 0;
+}
+
+static int do_pong(const char *port, int busy)
+{
+	int fd = open_socket(NULL, port, busy);
+	struct sockaddr_in peer;
+	socklen_t size = sizeof(peer);
+	char data[2048];
+
+	puts("ready");
+	fflush(stdout);
+	while (!ended) {
+		ssize_t n = recvfrom(fd, data, sizeof(data), 0, (void *)&peer,
+				     &size);
+
+		if (n >= 0)
+			sendto(fd, data, (size_t)n, 0, (void *)&peer, size);
+	}
+	return 0;
+}
+
+static int compare(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+static int do_ping(const char *addr, const char *port, uint64_t ms, int busy)
+{
+	uint64_t *took = calloc(SAMPLES_MAX, sizeof(*took));
+	int fd = open_socket(addr, port, busy);
+	uint64_t end = now_ns() + ms * 1000000;
+	char data[RR_SIZE] = { 0 };
+	size_t count = 0;
+
+	if (!took)
+		err(1, "memory");
+	while (count < SAMPLES_MAX) {
+		uint64_t start = now_ns();
+
+		if (start >= end)
+			break;
+		if (send(fd, data, sizeof(data), 0) < 0 ||
+		    recv(fd, data, sizeof(data), 0) < 0)
+			continue;
+		took[count++] = now_ns() - start;
+	}
+	if (!count)
+		errx(1, "no answer");
+	qsort(took, count, sizeof(*took), compare);
+	printf("%zu %llu %llu\n", count, (unsigned long long)took[count / 2],
+	       (unsigned long long)took[count * 99 / 100]);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	/* No SA_RESTART: a receive that waits has to end. */
+	struct sigaction action = { .sa_handler = on_term };
+
+	sigaction(SIGTERM, &action, NULL);
+	if (argc == 3 && !strcmp(argv[1], "recv"))
+		return do_recv(argv[2]);
+	if (argc == 6 && !strcmp(argv[1], "send"))
+		return do_send(argv[2], argv[3], (size_t)atoi(argv[4]),
+			       (uint64_t)atoi(argv[5]));
+	if (argc == 4 && !strcmp(argv[1], "pong"))
+		return do_pong(argv[2], atoi(argv[3]));
+	if (argc == 6 && !strcmp(argv[1], "ping"))
+		return do_ping(argv[2], argv[3], (uint64_t)atoi(argv[4]),
+			       atoi(argv[5]));
+	errx(2, "usage: udp recv PORT | send ADDR PORT SIZE MS | pong PORT BUSY | ping ADDR PORT MS BUSY");
+}
