@@ -331,6 +331,7 @@ void duct_fatal_work(struct work_struct *work);
 int duct_chardev_register(struct duct_dev *duct);
 void duct_chardev_unregister(struct duct_dev *duct);
 void duct_chardev_put(struct duct_chardev *chardev);
+void duct_chardev_stop(struct duct_dev *duct);
 void duct_chardev_wake(struct duct_dev *duct);
 
 /* duct_file.c */

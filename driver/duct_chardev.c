@@ -117,6 +117,25 @@ void duct_chardev_wake(struct duct_dev *duct)
 	kill_fasync(&chardev->room_fasync, SIGIO, POLL_HUP);
 }
 
+/**
+ * duct_chardev_stop() - let the receive rings' memory be freed
+ * @duct: card that receives nothing, NAPI is off
+ *
+ * A file that nobody reads would hold it for as long as it is open.
+ *
+ * Context: process, may sleep.
+ */
+void duct_chardev_stop(struct duct_dev *duct)
+{
+	struct duct_chardev *chardev = duct->chardev;
+	struct duct_file *dfile;
+
+	mutex_lock(&chardev->files_mutex);
+	list_for_each_entry(dfile, &chardev->files, node)
+		duct_file_own_memory(duct, dfile);
+	mutex_unlock(&chardev->files_mutex);
+}
+
 /* Groups: a filter the file wants has one user in the card's table. */
 
 static int duct_file_join(struct duct_dev *duct, struct duct_file *dfile,
@@ -247,9 +266,11 @@ static int duct_file_open(struct inode *inode, struct file *file)
 	file->f_mode |= FMODE_NOWAIT;
 
 	if (file->f_mode & FMODE_READ) {
+		mutex_lock(&chardev->files_mutex);
 		spin_lock_bh(&chardev->files_lock);
 		list_add_tail(&dfile->node, &chardev->files);
 		spin_unlock_bh(&chardev->files_lock);
+		mutex_unlock(&chardev->files_mutex);
 	}
 	return stream_open(inode, file);
 }
@@ -261,9 +282,11 @@ static int duct_file_release(struct inode *inode, struct file *file)
 	struct duct_filter_set *groups = &dfile->groups;
 	struct duct_dev *duct;
 
+	mutex_lock(&chardev->files_mutex);
 	spin_lock_bh(&chardev->files_lock);
 	list_del_init(&dfile->node);
 	spin_unlock_bh(&chardev->files_lock);
+	mutex_unlock(&chardev->files_mutex);
 
 	mutex_lock(&chardev->lock);
 	duct = duct_chardev_card(chardev);
@@ -315,6 +338,7 @@ int duct_chardev_register(struct duct_dev *duct)
 	}
 	kref_init(&chardev->kref);
 	mutex_init(&chardev->lock);
+	mutex_init(&chardev->files_mutex);
 	spin_lock_init(&chardev->files_lock);
 	INIT_LIST_HEAD(&chardev->files);
 	init_waitqueue_head(&chardev->room_wait);
@@ -365,10 +389,12 @@ void duct_chardev_unregister(struct duct_dev *duct)
 	synchronize_rcu();
 	duct_chardev_wake(duct);
 
+	mutex_lock(&chardev->files_mutex);
 	spin_lock_bh(&chardev->files_lock);
 	list_for_each_entry_safe(dfile, next, &chardev->files, node) {
 		list_del_init(&dfile->node);
 		skb_queue_purge(&dfile->sk.sk_receive_queue);
 	}
 	spin_unlock_bh(&chardev->files_lock);
+	mutex_unlock(&chardev->files_mutex);
 }

@@ -26,7 +26,9 @@
  * @duct: the card, NULL once it is gone
  * @lock: guards @duct against going away, for those who sleep with it, and
  *	  orders changes of a file's groups
- * @files_lock: guards @files and the groups of the files on it; inside @lock
+ * @files_mutex: orders changes of @files; inside @lock
+ * @files_lock: guards @files and the groups of the files on it against NAPI;
+ *		inside the other two
  * @files: open files that receive
  * @sending: packets on their way out
  * @room_wait: those who wait for less of them
@@ -39,6 +41,7 @@ struct duct_chardev {
 	struct kref kref;
 	struct duct_dev __rcu *duct;
 	struct mutex lock; /* guards duct; orders changes of groups */
+	struct mutex files_mutex; /* orders changes of files */
 	spinlock_t files_lock; /* guards files and their groups */
 	struct list_head files;
 	atomic_t sending;
@@ -80,6 +83,7 @@ int duct_chardev_error(struct duct_chardev *chardev);
 /* duct_file.c */
 void duct_file_write_space(struct sock *sk);
 void duct_file_data_ready(struct sock *sk);
+void duct_file_own_memory(struct duct_dev *duct, struct duct_file *dfile);
 ssize_t duct_file_write_iter(struct kiocb *iocb, struct iov_iter *from);
 ssize_t duct_file_read_iter(struct kiocb *iocb, struct iov_iter *to);
 

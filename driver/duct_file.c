@@ -267,6 +267,39 @@ void duct_chardev_receive(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 		duct_napi_count(duct, DUCT_RX_NATIVE_UNCLAIMED);
 }
 
+/**
+ * duct_file_own_memory() - move what waits to be read out of the ring's memory
+ * @duct: card that receives nothing, NAPI is off
+ * @dfile: the file
+ *
+ * Context: process, may sleep.
+ */
+void duct_file_own_memory(struct duct_dev *duct, struct duct_file *dfile)
+{
+	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
+	struct sk_buff_head shared;
+	struct sk_buff *copy;
+	struct sk_buff *skb;
+
+	skb_queue_head_init(&shared);
+	while ((skb = skb_dequeue(queue)))
+		__skb_queue_tail(&shared, skb);
+	if (skb_queue_empty(&shared))
+		return;
+
+	while ((skb = __skb_dequeue_tail(&shared))) {
+		copy = skb_copy(skb, GFP_KERNEL);
+		kfree_skb(skb);
+		if (!copy) {
+			duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
+			continue;
+		}
+		skb_set_owner_r(copy, &dfile->sk);
+		skb_queue_head(queue, copy);
+	}
+	duct_file_data_ready(&dfile->sk);
+}
+
 /* Is there no need to wait any longer? */
 static bool duct_file_has_news(struct duct_file *dfile)
 {

@@ -108,6 +108,7 @@ static bool duct_halt(struct duct_dev *duct)
 
 	napi_disable(&duct->napi);
 	netif_tx_disable(duct->netdev);
+	duct_chardev_stop(duct);
 	duct_rx_mode_stop(duct);
 	if (duct_is_usable(duct))
 		duct_read_events(duct);
