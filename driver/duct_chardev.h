@@ -26,9 +26,9 @@
  * @duct: the card, NULL once it is gone
  * @lock: guards @duct against going away, for those who sleep with it, and
  *	  orders changes of a file's groups
- * @files_mutex: orders changes of @files; inside @lock
+ * @files_mutex: orders changes of @files; never together with @lock
  * @files_lock: guards @files and the groups of the files on it against NAPI;
- *		inside the other two
+ *		inside either
  * @files: open files that receive
  * @sending: packets on their way out
  * @room_wait: those who wait for less of them
