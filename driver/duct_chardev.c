@@ -108,12 +108,11 @@ void duct_chardev_wake(struct duct_dev *duct)
 	if (!chardev)
 		return;
 	spin_lock_bh(&chardev->files_lock);
-	list_for_each_entry(dfile, &chardev->files, node) {
+	list_for_each_entry(dfile, &chardev->files, node)
 		wake_up_interruptible_poll(&dfile->wait, EPOLLERR | EPOLLHUP);
-		kill_fasync(&dfile->fasync, SIGIO, POLL_HUP);
-	}
 	spin_unlock_bh(&chardev->files_lock);
 	wake_up_interruptible_poll(&chardev->room_wait, EPOLLERR | EPOLLHUP);
+	/* Whoever wants SIGIO is on this list too. */
 	kill_fasync(&chardev->room_fasync, SIGIO, POLL_HUP);
 }
 
@@ -164,7 +163,6 @@ static int duct_file_leave(struct duct_dev *duct, struct duct_file *dfile,
 			   u32 mask, u32 addr)
 {
 	bool was_there;
-	int err;
 
 	spin_lock_bh(&dfile->chardev->files_lock);
 	was_there = duct_set_remove(&dfile->groups, mask, addr);
@@ -172,34 +170,11 @@ static int duct_file_leave(struct duct_dev *duct, struct duct_file *dfile,
 	if (!was_there)
 		return -ENOENT;
 
+	/* It is gone even when the card is beyond being told. */
 	mutex_lock(&duct->filter_lock);
-	err = duct_filter_put(duct, mask, addr, DUCT_FILTER_FILES);
+	duct_filter_put(duct, mask, addr, DUCT_FILTER_FILES);
 	mutex_unlock(&duct->filter_lock);
-	return err;
-}
-
-static int duct_file_mcast(struct duct_dev *duct, struct duct_file *dfile,
-			   unsigned int cmd, const void __user *argp)
-{
-	struct duct_mcast_arg arg;
-
-	if (copy_from_user(&arg, argp, sizeof(arg)))
-		return -EFAULT;
-	if (cmd == DUCTIOC_ADD_MCAST)
-		return duct_file_join(duct, dfile, arg.duct_mask,
-				      arg.duct_addr);
-	return duct_file_leave(duct, dfile, arg.duct_mask, arg.duct_addr);
-}
-
-static int duct_file_info(struct duct_dev *duct, void __user *argp)
-{
-	struct duct_info_arg arg = {
-		.duct_major = duct->vmaj,
-		.duct_minor = duct->vmin,
-		.duct_hwaddr = duct->hwaddr,
-	};
-
-	return copy_to_user(argp, &arg, sizeof(arg)) ? -EFAULT : 0;
+	return 0;
 }
 
 static struct duct_dev *duct_chardev_card(struct duct_chardev *chardev)
@@ -208,31 +183,63 @@ static struct duct_dev *duct_chardev_card(struct duct_chardev *chardev)
 					 lockdep_is_held(&chardev->lock));
 }
 
+static int duct_file_mcast(struct duct_file *dfile, unsigned int cmd,
+			   const void __user *argp)
+{
+	struct duct_chardev *chardev = dfile->chardev;
+	struct duct_mcast_arg arg;
+	struct duct_dev *duct;
+	int err;
+
+	if (copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	if (mutex_lock_interruptible(&chardev->lock))
+		return -ERESTARTSYS;
+	duct = duct_chardev_card(chardev);
+	if (!duct)
+		err = -ENODEV;
+	else if (cmd == DUCTIOC_ADD_MCAST)
+		err = duct_file_join(duct, dfile, arg.duct_mask, arg.duct_addr);
+	else
+		err = duct_file_leave(duct, dfile, arg.duct_mask,
+				      arg.duct_addr);
+	mutex_unlock(&chardev->lock);
+	return err;
+}
+
+static int duct_file_info(struct duct_file *dfile, void __user *argp)
+{
+	struct duct_info_arg arg;
+	struct duct_dev *duct;
+
+	rcu_read_lock();
+	duct = rcu_dereference(dfile->chardev->duct);
+	if (!duct) {
+		rcu_read_unlock();
+		return -ENODEV;
+	}
+	arg.duct_major = duct->vmaj;
+	arg.duct_minor = duct->vmin;
+	arg.duct_hwaddr = duct->hwaddr;
+	rcu_read_unlock();
+	return copy_to_user(argp, &arg, sizeof(arg)) ? -EFAULT : 0;
+}
+
 static long duct_file_ioctl(struct file *file, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct duct_file *dfile = file->private_data;
-	struct duct_chardev *chardev = dfile->chardev;
 	void __user *argp = (void __user *)arg;
-	struct duct_dev *duct;
-	int err;
 
-	if (mutex_lock_interruptible(&chardev->lock))
-		return -ERESTARTSYS;
-	duct = duct_chardev_card(chardev);
 	switch (cmd) {
 	case DUCTIOC_GET_INFO:
-		err = duct ? duct_file_info(duct, argp) : -ENODEV;
-		break;
+		return duct_file_info(dfile, argp);
 	case DUCTIOC_ADD_MCAST:
 	case DUCTIOC_RM_MCAST:
-		err = duct ? duct_file_mcast(duct, dfile, cmd, argp) : -ENODEV;
-		break;
+		return duct_file_mcast(dfile, cmd, argp);
 	default:
-		err = -ENOTTY;
+		return -ENOTTY;
 	}
-	mutex_unlock(&chardev->lock);
-	return err;
 }
 
 /* In softirq or process context, when the last packet it sent is gone. */
@@ -254,7 +261,6 @@ static int duct_file_open(struct inode *inode, struct file *file)
 	sock_init_data(NULL, sk);
 	sk->sk_rcvbuf = DUCT_FILE_RCVBUF;
 	sk->sk_data_ready = duct_file_data_ready;
-	sk->sk_write_space = duct_file_write_space;
 	sk->sk_destruct = duct_file_destruct;
 
 	dfile = duct_file_of(sk);
@@ -390,11 +396,11 @@ void duct_chardev_unregister(struct duct_dev *duct)
 	duct_chardev_wake(duct);
 
 	mutex_lock(&chardev->files_mutex);
-	spin_lock_bh(&chardev->files_lock);
 	list_for_each_entry_safe(dfile, next, &chardev->files, node) {
+		spin_lock_bh(&chardev->files_lock);
 		list_del_init(&dfile->node);
+		spin_unlock_bh(&chardev->files_lock);
 		skb_queue_purge(&dfile->sk.sk_receive_queue);
 	}
-	spin_unlock_bh(&chardev->files_lock);
 	mutex_unlock(&chardev->files_mutex);
 }

@@ -81,7 +81,6 @@ static inline bool duct_chardev_has_room(struct duct_chardev *chardev)
 int duct_chardev_error(struct duct_chardev *chardev);
 
 /* duct_file.c */
-void duct_file_write_space(struct sock *sk);
 void duct_file_data_ready(struct sock *sk);
 void duct_file_own_memory(struct duct_dev *duct, struct duct_file *dfile);
 ssize_t duct_file_write_iter(struct kiocb *iocb, struct iov_iter *from);

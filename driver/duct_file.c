@@ -58,51 +58,42 @@ static void duct_chardev_sent(struct duct_chardev *chardev)
 		kill_fasync(&chardev->room_fasync, SIGIO, POLL_OUT);
 }
 
-/**
- * duct_file_write_space() - a packet has gone out, or was dropped
- * @sk: of the file that sent it
- *
- * sock_wfree() calls it once for each skb.
- *
- * Context: any.
+/* Of the skbs a packet is turned into only the first has this destructor. */
+static void duct_file_skb_sent(struct sk_buff *skb)
+{
+	duct_chardev_sent(duct_file_of(skb->sk)->chardev);
+	sock_wfree(skb);
+}
+
+/*
+ * Try to take room for one packet.
+ * Return: false when there is none yet; otherwise @err is 0 or why not.
  */
-void duct_file_write_space(struct sock *sk)
+static bool duct_file_try_reserve(struct duct_file *dfile, int *err)
 {
-	duct_chardev_sent(duct_file_of(sk)->chardev);
+	*err = duct_file_send_error(dfile);
+	if (!*err && !atomic_add_unless(&dfile->chardev->sending, 1,
+					DUCT_CHARDEV_SENDING))
+		*err = -EAGAIN;
+	return *err != -EAGAIN;
 }
 
-/* Is there no need to wait any longer? */
-static bool duct_file_may_send(struct duct_file *dfile)
-{
-	return duct_chardev_has_room(dfile->chardev) ||
-	       duct_file_send_error(dfile);
-}
-
-/* Wait for room for one packet, and take it. */
 static int duct_file_reserve(struct duct_file *dfile, bool nonblock)
 {
-	struct duct_chardev *chardev = dfile->chardev;
+	int interrupted;
 	int err;
 
-	for (;;) {
-		err = duct_file_send_error(dfile);
-		if (err)
-			return err;
-		if (atomic_add_unless(&chardev->sending, 1,
-				      DUCT_CHARDEV_SENDING))
-			return 0;
-		if (nonblock)
-			return -EAGAIN;
-		err = wait_event_interruptible(chardev->room_wait,
-					       duct_file_may_send(dfile));
-		if (err)
-			return err;
-	}
+	if (duct_file_try_reserve(dfile, &err) || nonblock)
+		return err;
+	interrupted = wait_event_interruptible(dfile->chardev->room_wait,
+					       duct_file_try_reserve(dfile,
+								     &err));
+	return interrupted ? interrupted : err;
 }
 
 /*
  * An skb with room for the native header and @len octets behind it, in no more
- * pieces than a descriptor has. duct_file_write_space() is due for it.
+ * pieces than a descriptor has.
  */
 static struct sk_buff *duct_file_alloc_skb(struct duct_file *dfile, size_t len,
 					   bool nonblock)
@@ -119,9 +110,10 @@ static struct sk_buff *duct_file_alloc_skb(struct duct_file *dfile, size_t len,
 				   PAGE_ALLOC_COSTLY_ORDER, &err, GFP_KERNEL);
 	if (!skb) {
 		duct_chardev_sent(dfile->chardev);
-		return ERR_PTR(err);
+		return ERR_PTR(-ENOMEM);
 	}
 	skb_set_owner_w(skb, &dfile->sk);
+	skb->destructor = duct_file_skb_sent;
 	skb_put(skb, DUCT_NATIVE_HLEN + linear);
 	skb->data_len = len - linear;
 	skb->len += len - linear;
@@ -167,8 +159,8 @@ static bool duct_file_nonblock(const struct kiocb *iocb)
  *
  * Context: process; sleeps for room unless told not to.
  * Return: octets taken, all of them, or -errno with nothing sent: -EINVAL,
- * -EMSGSIZE, -EFAULT, -EAGAIN, -ERESTARTSYS, -ENOBUFS, -ENOMEM, -ENETDOWN,
- * -EIO, -ENODEV.
+ * -EMSGSIZE, -EFAULT, -EAGAIN, -ERESTARTSYS, -ENOBUFS (the queueing discipline
+ * dropped it), -ENOMEM, -ENETDOWN, -EIO, -ENODEV.
  */
 ssize_t duct_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
@@ -267,6 +259,22 @@ void duct_chardev_receive(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 		duct_napi_count(duct, DUCT_RX_NATIVE_UNCLAIMED);
 }
 
+/*
+ * Put a packet back in front, in memory of its own: the ring's may have to be
+ * freed while it waits. Consumes @skb.
+ */
+static bool duct_file_unread(struct duct_file *dfile, struct sk_buff *skb)
+{
+	struct sk_buff *copy = skb_copy(skb, GFP_KERNEL);
+
+	kfree_skb(skb);
+	if (!copy)
+		return false;
+	skb_set_owner_r(copy, &dfile->sk);
+	skb_queue_head(&dfile->sk.sk_receive_queue, copy);
+	return true;
+}
+
 /**
  * duct_file_own_memory() - move what waits to be read out of the ring's memory
  * @duct: card that receives nothing, NAPI is off
@@ -278,7 +286,6 @@ void duct_file_own_memory(struct duct_dev *duct, struct duct_file *dfile)
 {
 	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
 	struct sk_buff_head shared;
-	struct sk_buff *copy;
 	struct sk_buff *skb;
 
 	skb_queue_head_init(&shared);
@@ -287,46 +294,39 @@ void duct_file_own_memory(struct duct_dev *duct, struct duct_file *dfile)
 	if (skb_queue_empty(&shared))
 		return;
 
-	while ((skb = __skb_dequeue_tail(&shared))) {
-		copy = skb_copy(skb, GFP_KERNEL);
-		kfree_skb(skb);
-		if (!copy) {
+	while ((skb = __skb_dequeue_tail(&shared)))
+		if (!duct_file_unread(dfile, skb))
 			duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
-			continue;
-		}
-		skb_set_owner_r(copy, &dfile->sk);
-		skb_queue_head(queue, copy);
-	}
 	duct_file_data_ready(&dfile->sk);
 }
 
-/* Is there no need to wait any longer? */
-static bool duct_file_has_news(struct duct_file *dfile)
+/*
+ * Try to take a packet.
+ * Return: false when there is none yet; otherwise @skb is one, or why not.
+ */
+static bool duct_file_try_dequeue(struct duct_file *dfile, struct sk_buff **skb)
 {
-	return !skb_queue_empty_lockless(&dfile->sk.sk_receive_queue) ||
-	       duct_chardev_error(dfile->chardev);
+	int err;
+
+	*skb = skb_dequeue(&dfile->sk.sk_receive_queue);
+	if (*skb)
+		return true;
+	err = duct_chardev_error(dfile->chardev);
+	*skb = ERR_PTR(err ? err : -EAGAIN);
+	return err;
 }
 
 static struct sk_buff *duct_file_dequeue(struct duct_file *dfile, bool nonblock)
 {
-	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
 	struct sk_buff *skb;
-	int err;
+	int interrupted;
 
-	for (;;) {
-		skb = skb_dequeue(queue);
-		if (skb)
-			return skb;
-		err = duct_chardev_error(dfile->chardev);
-		if (err)
-			return ERR_PTR(err);
-		if (nonblock)
-			return ERR_PTR(-EAGAIN);
-		err = wait_event_interruptible(dfile->wait,
-					       duct_file_has_news(dfile));
-		if (err)
-			return ERR_PTR(err);
-	}
+	if (duct_file_try_dequeue(dfile, &skb) || nonblock)
+		return skb;
+	interrupted = wait_event_interruptible(dfile->wait,
+					       duct_file_try_dequeue(dfile,
+								     &skb));
+	return interrupted ? ERR_PTR(interrupted) : skb;
 }
 
 /**
@@ -336,7 +336,8 @@ static struct sk_buff *duct_file_dequeue(struct duct_file *dfile, bool nonblock)
  *
  * Context: process; sleeps for a packet unless told not to.
  * Return: octets given, 0 when none were asked for, or -errno with every packet
- * still there: -EINVAL, -EFAULT, -EAGAIN, -ERESTARTSYS, -EIO, -ENODEV.
+ * still there, as long as there is memory: -EINVAL, -EFAULT, -EAGAIN,
+ * -ERESTARTSYS, -EIO, -ENODEV.
  */
 ssize_t duct_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
@@ -361,8 +362,8 @@ ssize_t duct_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	len = min_t(size_t, skb->len, count - sizeof(hdr));
 	if (copy_to_iter(&hdr, sizeof(hdr), to) != sizeof(hdr) ||
 	    skb_copy_datagram_iter(skb, 0, to, len)) {
-		skb_queue_head(&dfile->sk.sk_receive_queue, skb);
-		duct_file_data_ready(&dfile->sk);
+		if (duct_file_unread(dfile, skb))
+			duct_file_data_ready(&dfile->sk);
 		return -EFAULT;
 	}
 	consume_skb(skb);

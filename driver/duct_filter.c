@@ -308,6 +308,23 @@ static bool duct_rx_mode_want(struct duct_dev *duct,
 	return duct_set_add_list(want, mc);
 }
 
+/* Has the card places for it, next to what files hold? */
+static bool duct_rx_mode_fits(const struct duct_dev *duct,
+			      const struct duct_filter_set *want)
+{
+	unsigned int places = want->count;
+	unsigned int i;
+
+	for (i = 0; i < DUCT_FILTERS; i++) {
+		const struct duct_filter *filter = &duct->filters[i];
+
+		if (filter->users[DUCT_FILTER_FILES] &&
+		    !duct_set_has(want, filter->mask, filter->addr))
+			places++;
+	}
+	return places <= DUCT_FILTERS;
+}
+
 static enum duct_rx_mode duct_rx_mode_asked(const struct net_device *netdev)
 {
 	if (netdev->flags & IFF_PROMISC)
@@ -342,7 +359,8 @@ int duct_set_rx_mode_async(struct net_device *netdev,
 	mutex_lock(&duct->filter_lock);
 	while (duct->filters_live && duct_is_usable(duct)) {
 		netif_addr_lock_bh(netdev);
-		fits = duct_rx_mode_want(duct, uc, mc, mode, &want);
+		fits = duct_rx_mode_want(duct, uc, mc, mode, &want) &&
+		       duct_rx_mode_fits(duct, &want);
 		netif_addr_unlock_bh(netdev);
 
 		err = fits ? duct_rx_mode_apply(duct, &want) : -ENOSPC;

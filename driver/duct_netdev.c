@@ -126,11 +126,14 @@ static void duct_release(struct duct_dev *duct, bool quiet)
 	cancel_work_sync(&duct->fatal_work);
 	if (quiet) {
 		duct_free(duct);
-		return;
+	} else {
+		set_bit(DUCT_STATE_LEAKED, &duct->state);
+		netdev_err(duct->netdev,
+			   "the card can not be stopped, its memory is given up\n");
 	}
-	set_bit(DUCT_STATE_LEAKED, &duct->state);
-	netdev_err(duct->netdev,
-		   "the card can not be stopped, its memory is given up\n");
+	/* The work, were it only now to come, would have done this. */
+	if (!duct_is_usable(duct))
+		duct_chardev_wake(duct);
 }
 
 /**
