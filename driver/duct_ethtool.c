@@ -23,7 +23,6 @@ static const char duct_napi_strings[DUCT_NAPI_COUNTERS][ETH_GSTRING_LEN] = {
 	[DUCT_RX_NATIVE]	= "rx_native",
 	[DUCT_RX_NATIVE_UNCLAIMED]	= "rx_native_unclaimed",
 	[DUCT_RX_FILE_OVERFLOW]		= "rx_file_overflow",
-	[DUCT_RX_FILE_NO_MEMORY]	= "rx_file_no_memory",
 	[DUCT_TX_WAKES]		= "tx_wakes",
 	[DUCT_NAPI_POLLS]	= "napi_polls",
 };
@@ -41,6 +40,7 @@ static const char duct_slow_strings[DUCT_SLOW_COUNTERS][ETH_GSTRING_LEN] = {
 	[DUCT_TX_TIMEOUTS]	= "tx_timeouts",
 	[DUCT_TX_FLUSHED]	= "tx_flushed",
 	[DUCT_RX_FLUSHED]	= "rx_flushed",
+	[DUCT_RX_FILE_NO_MEMORY]	= "rx_file_no_memory",
 };
 
 static void duct_get_drvinfo(struct net_device *netdev,

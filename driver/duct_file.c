@@ -10,10 +10,16 @@
 
 static_assert(sizeof(struct duct_packet_hdr) == 16);
 
-/* Addresses of a packet in a receive queue. */
+/**
+ * struct duct_file_cb - a packet in a receive queue
+ * @dst: its destination
+ * @src: its source
+ * @ring: its payload lies in the receive ring's memory
+ */
 struct duct_file_cb {
 	u32 dst;
 	u32 src;
+	bool ring;
 };
 
 static struct duct_file_cb *duct_file_cb(struct sk_buff *skb)
@@ -220,13 +226,13 @@ static void duct_file_queue(struct duct_dev *duct, struct duct_file *dfile,
 	}
 	clone = skb_clone(skb, GFP_ATOMIC);
 	if (!clone) {
-		duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
+		duct_count(duct, DUCT_RX_FILE_NO_MEMORY);
 		return;
 	}
 	*duct_file_cb(clone) = *cb;
 	if (sock_queue_rcv_skb(sk, clone)) {
 		kfree_skb(clone);
-		duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
+		duct_count(duct, DUCT_RX_FILE_NO_MEMORY);
 	}
 }
 
@@ -242,7 +248,7 @@ static void duct_file_queue(struct duct_dev *duct, struct duct_file *dfile,
 void duct_chardev_receive(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 			  u32 src)
 {
-	const struct duct_file_cb cb = { .dst = dst, .src = src };
+	const struct duct_file_cb cb = { .dst = dst, .src = src, .ring = true };
 	struct duct_chardev *chardev = duct->chardev;
 	struct duct_file *dfile;
 	bool claimed = false;
@@ -259,20 +265,56 @@ void duct_chardev_receive(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 		duct_napi_count(duct, DUCT_RX_NATIVE_UNCLAIMED);
 }
 
-/*
- * Put a packet back in front, in memory of its own: the ring's may have to be
- * freed while it waits. Consumes @skb.
- */
-static bool duct_file_unread(struct duct_file *dfile, struct sk_buff *skb)
+/* The same packet in memory of its own, as the ring's may have to be freed. */
+static struct sk_buff *duct_file_copy(struct duct_file *dfile,
+				      struct sk_buff *skb)
 {
 	struct sk_buff *copy = skb_copy(skb, GFP_KERNEL);
 
-	kfree_skb(skb);
-	if (!copy)
-		return false;
-	skb_set_owner_r(copy, &dfile->sk);
-	skb_queue_head(&dfile->sk.sk_receive_queue, copy);
-	return true;
+	if (copy) {
+		duct_file_cb(copy)->ring = false;
+		skb_set_owner_r(copy, &dfile->sk);
+	}
+	return copy;
+}
+
+/* The first packet that lies in the ring's memory, with a reference on it. */
+static struct sk_buff *duct_file_first_of_ring(struct duct_file *dfile)
+{
+	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
+	struct sk_buff *found = NULL;
+	struct sk_buff *skb;
+
+	spin_lock_irq(&queue->lock);
+	skb_queue_walk(queue, skb) {
+		if (duct_file_cb(skb)->ring) {
+			found = skb_get(skb);
+			break;
+		}
+	}
+	spin_unlock_irq(&queue->lock);
+	return found;
+}
+
+/*
+ * Put @copy in the place of @skb, unless somebody has read that meanwhile.
+ * Return: true when @skb is out of the queue by this, and the caller's.
+ */
+static bool duct_file_replace(struct duct_file *dfile, struct sk_buff *skb,
+			      struct sk_buff *copy)
+{
+	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
+	bool waits;
+
+	spin_lock_irq(&queue->lock);
+	waits = skb->next;
+	if (waits) {
+		if (copy)
+			__skb_queue_before(queue, skb, copy);
+		__skb_unlink(skb, queue);
+	}
+	spin_unlock_irq(&queue->lock);
+	return waits;
 }
 
 /**
@@ -280,24 +322,26 @@ static bool duct_file_unread(struct duct_file *dfile, struct sk_buff *skb)
  * @duct: card that receives nothing, NAPI is off
  * @dfile: the file
  *
+ * Who reads meanwhile sees the same packets in the same order.
+ *
  * Context: process, may sleep.
  */
 void duct_file_own_memory(struct duct_dev *duct, struct duct_file *dfile)
 {
-	struct sk_buff_head *queue = &dfile->sk.sk_receive_queue;
-	struct sk_buff_head shared;
+	struct sk_buff *copy;
 	struct sk_buff *skb;
 
-	skb_queue_head_init(&shared);
-	while ((skb = skb_dequeue(queue)))
-		__skb_queue_tail(&shared, skb);
-	if (skb_queue_empty(&shared))
-		return;
-
-	while ((skb = __skb_dequeue_tail(&shared)))
-		if (!duct_file_unread(dfile, skb))
-			duct_napi_count(duct, DUCT_RX_FILE_NO_MEMORY);
-	duct_file_data_ready(&dfile->sk);
+	while ((skb = duct_file_first_of_ring(dfile))) {
+		copy = duct_file_copy(dfile, skb);
+		if (duct_file_replace(dfile, skb, copy)) {
+			kfree_skb(skb);
+			if (!copy)
+				duct_count(duct, DUCT_RX_FILE_NO_MEMORY);
+		} else {
+			kfree_skb(copy);
+		}
+		kfree_skb(skb);
+	}
 }
 
 /*
@@ -327,6 +371,25 @@ static struct sk_buff *duct_file_dequeue(struct duct_file *dfile, bool nonblock)
 					       duct_file_try_dequeue(dfile,
 								     &skb));
 	return interrupted ? ERR_PTR(interrupted) : skb;
+}
+
+/* Put a packet back in front. Consumes @skb. */
+static void duct_file_unread(struct duct_file *dfile, struct sk_buff *skb)
+{
+	struct sk_buff *copy = duct_file_copy(dfile, skb);
+	struct duct_dev *duct;
+
+	kfree_skb(skb);
+	if (!copy) {
+		rcu_read_lock();
+		duct = rcu_dereference(dfile->chardev->duct);
+		if (duct)
+			duct_count(duct, DUCT_RX_FILE_NO_MEMORY);
+		rcu_read_unlock();
+		return;
+	}
+	skb_queue_head(&dfile->sk.sk_receive_queue, copy);
+	duct_file_data_ready(&dfile->sk);
 }
 
 /**
@@ -362,8 +425,7 @@ ssize_t duct_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	len = min_t(size_t, skb->len, count - sizeof(hdr));
 	if (copy_to_iter(&hdr, sizeof(hdr), to) != sizeof(hdr) ||
 	    skb_copy_datagram_iter(skb, 0, to, len)) {
-		if (duct_file_unread(dfile, skb))
-			duct_file_data_ready(&dfile->sk);
+		duct_file_unread(dfile, skb);
 		return -EFAULT;
 	}
 	consume_skb(skb);
