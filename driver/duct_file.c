@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reading and writing /dev/ductN: man page duct(4). */
+#include <linux/rtnetlink.h>
 #include <linux/uio.h>
 #include <net/sch_generic.h>
 
@@ -35,10 +36,7 @@ static int duct_dev_send_error(const struct duct_dev *duct)
 		return -ENODEV;
 	if (!netif_running(duct->netdev))
 		return -ENETDOWN;
-	if (!duct_is_usable(duct))
-		return -EIO;
-	/* On its way up or down: the stack would take a packet and drop it. */
-	return qdisc_tx_is_noop(duct->netdev) ? -ENETDOWN : 0;
+	return duct_is_usable(duct) ? 0 : -EIO;
 }
 
 static int duct_file_send_error(struct duct_file *dfile)
@@ -126,6 +124,28 @@ static struct sk_buff *duct_file_alloc_skb(struct duct_file *dfile, size_t len,
 	return skb;
 }
 
+/*
+ * While the interface comes up or gets another queueing discipline the stack
+ * takes packets and drops them. Both are done with rtnl held.
+ */
+static int duct_file_await_qdisc(struct duct_file *dfile, bool nonblock)
+{
+	struct duct_dev *duct;
+	bool noop;
+
+	rcu_read_lock();
+	duct = rcu_dereference(dfile->chardev->duct);
+	noop = !duct_dev_send_error(duct) && qdisc_tx_is_noop(duct->netdev);
+	rcu_read_unlock();
+	if (!noop)
+		return 0;
+	if (nonblock)
+		return -EAGAIN;
+	rtnl_lock();
+	rtnl_unlock();
+	return 0;
+}
+
 /* Hand a packet to the stack. Consumes @skb. */
 static int duct_file_xmit(struct duct_file *dfile, struct sk_buff *skb, u32 dst)
 {
@@ -171,6 +191,7 @@ static bool duct_file_nonblock(const struct kiocb *iocb)
 ssize_t duct_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct duct_file *dfile = iocb->ki_filp->private_data;
+	bool nonblock = duct_file_nonblock(iocb);
 	struct duct_packet_hdr hdr;
 	struct sk_buff *skb;
 	size_t len;
@@ -186,12 +207,15 @@ ssize_t duct_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (hdr.dpkt_length != len)
 		return -EINVAL;
 
-	skb = duct_file_alloc_skb(dfile, len, duct_file_nonblock(iocb));
+	skb = duct_file_alloc_skb(dfile, len, nonblock);
 	if (IS_ERR(skb))
 		return PTR_ERR(skb);
-	if (skb_copy_datagram_from_iter(skb, DUCT_NATIVE_HLEN, from, len)) {
+	err = skb_copy_datagram_from_iter(skb, DUCT_NATIVE_HLEN, from, len);
+	if (!err)
+		err = duct_file_await_qdisc(dfile, nonblock);
+	if (err) {
 		kfree_skb(skb);
-		return -EFAULT;
+		return err;
 	}
 	err = duct_file_xmit(dfile, skb, hdr.dpkt_destination);
 	return err ? err : sizeof(hdr) + len;
