@@ -275,6 +275,9 @@ void duct_complain(const struct duct_client *client, const char *what, int err)
 		warnx("%s: %s: the card has failed; try: ip link set %s down; ip link set %s up",
 		      path, what, netdev, netdev);
 		break;
+	case ETIMEDOUT:
+		warnx("%s: %s: the time is up", path, what);
+		break;
 	case ENOSPC:
 		warnx("%s: %s: the card has no room for another group",
 		      path, what);

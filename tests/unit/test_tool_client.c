@@ -255,6 +255,7 @@ static void complaints(void **state)
 		{ EIO, "wire", "ip link set wire down; ip link set wire up" },
 		{ ENODEV, "", "gone" },
 		{ ENOSPC, "", "no room for another group" },
+		{ ETIMEDOUT, "", "the time is up" },
 		{ EMSGSIZE, "", "Message too long" },
 	};
 	char text[512];
