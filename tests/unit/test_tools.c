@@ -19,22 +19,15 @@ static void slurp(FILE *file, char *text, size_t size)
 	fclose(file);
 }
 
-/*
- * Runs a command line of the shell that begins with one of the tools, with
- * nothing on standard input. Return: exit status.
- */
-static int run(const char *line)
+/* A shell command, with nothing on standard input. Return: exit status. */
+static int shell(const char *command)
 {
-	const char *bin = getenv("DUCT_TOOLS");
 	FILE *out = tmpfile(), *err = tmpfile();
-	char command[512];
 	int status;
 	pid_t pid;
 
 	assert_non_null(out);
 	assert_non_null(err);
-	snprintf(command, sizeof(command), "%s/%s", bin ? bin : "build/bin",
-		 line);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
@@ -51,6 +44,17 @@ static int run(const char *line)
 	slurp(err, err_text, sizeof(err_text));
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+/* The same with a command that begins with one of the tools. */
+static int run(const char *line)
+{
+	const char *bin = getenv("DUCT_TOOLS");
+	char command[512];
+
+	snprintf(command, sizeof(command), "%s/%s", bin ? bin : "build/bin",
+		 line);
+	return shell(command);
 }
 
 static void assert_run(const char *line, int status, const char *says)
@@ -180,6 +184,31 @@ static void output_that_can_not_be_written(void **state)
 		   "Bad file descriptor");
 }
 
+/* Each option that the help has, and no other. */
+static void completion(void **state)
+{
+	static const char *const tools[] = { "ductctl", "ductclient" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
+		const char *tool = tools[i];
+		char command[256], *options;
+
+		snprintf(command, sizeof(command),
+			 "%s --help | grep -oE '^  -., --[a-z]+' | grep -oE '[-]+[A-Za-z]+' | sort",
+			 tool);
+		assert_int_equal(run(command), 0);
+		options = strdup(out_text);
+		assert_non_null(strstr(options, "--help\n"));
+		snprintf(command, sizeof(command),
+			 "bash -c '. tools/completion/%s; _%s %s - -j; printf \"%%s\\n\" ${COMPREPLY[@]} | sort'",
+			 tool, tool, tool);
+		assert_int_equal(shell(command), 0);
+		assert_string_equal(out_text, options);
+		free(options);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +218,7 @@ int main(void)
 		cmocka_unit_test(no_device),
 		cmocka_unit_test(writes_nothing_to_a_file),
 		cmocka_unit_test(output_that_can_not_be_written),
+		cmocka_unit_test(completion),
 	};
 
 	return cmocka_run_group_tests_name("tools", tests, NULL, NULL);
