@@ -119,7 +119,7 @@ def native(guests, net):
     message = "hello from a, without Ethernet"
     prompt(b, "ductctl -r -t 10 &")
     job = b.start("ductctl -r -t 10")
-    b.until("fuser /dev/duct0")
+    b.until("ls -l /proc/[0-9]*/fd | grep -q /dev/duct0")
     run(a, f"echo {message} | ductctl -s {net.cards[1].hwaddr:08x}")
     show("b has received: " + job.wait().strip())
     claim(message in job.output(), "b has received something else")
