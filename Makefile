@@ -11,12 +11,14 @@ CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes
 DEFS	:= -D_GNU_SOURCE -DDUCT_VERSION='"$(VERSION)"'
-INCS	:= -Iinclude -Itools/ductnet -Itests/lib
+INCS	:= -Iinclude -Iinclude/uapi -Itools -Itools/ductnet -Itests/lib
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(DEFS) $(INCS) $(SANITIZE) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE)
 
 DUCTNET_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tools/ductnet/*.c))
 CORE_OBJS := $(filter-out %/main.o,$(DUCTNET_OBJS))
+TOOL_OBJS := $(B)/tools/duct_client.o $(B)/tools/duct_text.o
+TOOLS := $(B)/bin/ductctl $(B)/bin/ductclient
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/wire/test_*.c))
@@ -46,10 +48,14 @@ module:
 	       "or give KDIR=." >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-tools: ductnet
+tools: ductnet $(TOOLS)
 ductnet: $(B)/bin/ductnet
 
 $(B)/bin/ductnet: $(DUCTNET_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(TOOLS): $(B)/bin/%: $(B)/tools/%.o $(TOOL_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
@@ -57,7 +63,7 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS)
+$(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS) $(TOOL_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
 PERF := $(patsubst %.c,$(B)/%,$(wildcard tests/perf/*.c))
@@ -68,8 +74,8 @@ $(PERF): $(B)/%: $(B)/%.o $(LIB_OBJS)
 $(WIRE_TESTS): $(B)/%: $(B)/%.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
-unit: $(UNIT_TESTS)
-	scripts/run-tests $(UNIT_TESTS)
+unit: $(TOOLS) $(UNIT_TESTS)
+	DUCT_TOOLS=$(B)/bin scripts/run-tests $(UNIT_TESTS)
 
 wire: $(B)/bin/ductnet $(WIRE_TESTS)
 	DUCTNET=$(B)/bin/ductnet scripts/run-tests $(WIRE_TESTS)
@@ -99,4 +105,5 @@ clean:
 	      modules.order .*.cmd driver/*.o driver/.*.cmd
 
 -include $(DUCTNET_OBJS:.o=.d) $(LIB_OBJS:.o=.d)
+-include $(TOOL_OBJS:.o=.d) $(TOOLS:$(B)/bin/%=$(B)/tools/%.d)
 -include $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)
