@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Debian as its users have it, on a disk, in a guest with two duct cards: its own kernel, initramfs, udev, apt and
+dkms. The disk is a copy that keeps what the tests do to it, from one boot to the next."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from ductvm import Lab  # noqa: E402  pylint: disable=wrong-import-position
+from ductvm.paths import BUILD, TOP, script  # noqa: E402  pylint: disable=wrong-import-position
+
+BUILD_TIMEOUT = 600
+PACKAGES = "duct-dkms", "duct-utils"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--debian", default="bookworm", choices=["bookworm", "trixie"],
+                     help="the guest's Debian")
+
+
+class Disk:
+    """A copy of an image of scripts/dkms-root, with what a guest of ours needs in it."""
+
+    def __init__(self, image, path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "--reflink=auto", "--sparse=always", image, path], check=True)
+        self.debugfs("mkdir /usr/lib/duct")
+        for name in "init", "agent", "shell":
+            self.write(TOP / "scripts" / "guest" / name, f"/usr/lib/duct/{name}", 0o755)
+
+    def debugfs(self, *requests):
+        """Has e2fsprogs change the disk, which must not be in use."""
+        result = subprocess.run(["/sbin/debugfs", "-w", "-f", "-", self.path], input="\n".join(requests), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        return result.stdout
+
+    def write(self, source, path, mode=0o644):
+        self.debugfs(f"write {source} {path}", f"set_inode_field {path} mode 0100{mode:o}",
+                     f"set_inode_field {path} uid 0", f"set_inode_field {path} gid 0")
+
+    def read(self, path, to):
+        self.debugfs(f"dump {path} {to}")
+        assert to.stat().st_size, f"no {path} on the disk"
+        return to
+
+
+class System:
+    """The installation, whether it runs or not."""
+
+    def __init__(self, debian, lab):
+        self.lab = lab
+        self.net = lab.ductnet(2)
+        self.directory = Path(lab.directory)
+        self.disk = Disk(script("dkms-root", debian) / "image", BUILD / "dkms" / f"{debian}.image")
+        self.guest = None
+        self.boots = 0
+
+    def put_packages(self, paths):
+        for path in paths:
+            self.disk.write(path, f"/root/{path.name}")
+
+    def boot(self, release=None):
+        """Starts the kernel of that release, or the only one there is."""
+        release = release or self.releases()[0]
+        boot = [self.disk.read(f"/boot/{name}-{release}", self.directory / name) for name in ("vmlinuz", "initrd.img")]
+        self.boots += 1
+        self.guest = self.lab.guest(
+            f"debian{self.boots}", self.net.cards, boot=boot, memory="2G", cpus=2,
+            append="root=/dev/vda rw init=/lib/duct/init",
+            qemu_args=["-drive", f"file={self.disk.path},format=raw,if=none,id=disk,cache=unsafe",
+                       "-device", "virtio-blk-pci,drive=disk"])
+        self.guest.ready()
+        return self.guest
+
+    def releases(self):
+        """The kernels on the disk of a system that does not run."""
+        names = [line.split("/")[5] for line in self.disk.debugfs("ls -p /boot").splitlines() if line.startswith("/")]
+        return [name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")]
+
+    def reboot(self, release):
+        self.lab.check()
+        # Nothing is left to write when the machine is switched off.
+        self.guest.run("sync; echo u >/proc/sysrq-trigger; until grep -q '/ ext[24] ro' /proc/mounts; do usleep 20000; done")
+        self.lab.drop(self.guest)
+        return self.boot(release)
+
+    def run(self, command, timeout=60):
+        return self.guest.run(f"export DEBIAN_FRONTEND=noninteractive; {command}", timeout)
+
+
+@pytest.fixture(scope="session")
+def packages():
+    """The packages, built."""
+    return [path for path in script("deb").parent.glob("*.deb") if path.name.split("_")[0] in PACKAGES]
+
+
+@pytest.fixture(scope="session")
+def session_system(request, packages):
+    with Lab() as lab:
+        system = System(request.config.getoption("debian"), lab)
+        system.put_packages(packages)
+        system.boot()
+        yield system
+
+
+@pytest.fixture
+def system(session_system):
+    yield session_system
+    session_system.lab.check()
+
+
+@pytest.fixture
+def installed(system):
+    """The system with both packages."""
+    if not system.guest.ok("dpkg -s duct-dkms duct-utils"):
+        system.run("apt-get install -y /root/duct-*.deb", BUILD_TIMEOUT)
+    return system
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that failed shows what its guest has to say."""
+    report = (yield).get_result()
+    if report.failed and call.when != "setup" and "system" in item.funcargs:
+        report.sections.extend(item.funcargs["system"].lab.report())
