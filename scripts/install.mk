@@ -10,8 +10,9 @@ includedir := $(stage)$(PREFIX)/include
 mandir := $(stage)$(PREFIX)/share/man
 completiondir := $(stage)$(PREFIX)/share/bash-completion/completions
 dkmsdir := $(stage)/usr/src/duct-$(VERSION)
-# Asked for only where it is used: not everybody has a kernel's headers.
-release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+# What uname -r says, read only where it is used: not everybody has a kernel's headers. The kernelrelease of the
+# kernel's Makefile is not the same in Debian's 6.1.
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 moddir = $(stage)/lib/modules/$(release)/updates
 
 PROGRAMS := ductnet $(basename $(notdir $(wildcard tools/ductctl.c tools/ductclient.c)))

@@ -2,6 +2,7 @@
 """A Debian as its users have it, on a disk, in a guest with two duct cards: its own kernel, initramfs, udev, apt and
 dkms. The disk is a copy that keeps what the tests do to it, from one boot to the next."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,34 @@ class System:
     def run(self, command, timeout=60):
         return self.guest.run(f"export DEBIAN_FRONTEND=noninteractive; {command}", timeout)
 
+    def release(self):
+        return self.run("uname -r").strip()
+
+    def dkms_status(self):
+        """What dkms has of duct: a state for each kernel."""
+        lines = re.findall(r"^duct/[^,:]+(?:, ([^,]+), [^:]+)?: (.*)$", self.run("dkms status"), re.MULTILINE)
+        return dict(lines)
+
+    def build_id_on_disk(self):
+        """The identity the linker gave to the module that modprobe would load."""
+        self.run("module=$(modinfo -n duct); case $module in *.xz) xz -dc $module;; *) cat $module;; esac >/tmp/duct.ko")
+        return re.search(r"Build ID: ([0-9a-f]+)", self.run("readelf -n /tmp/duct.ko"))[1]
+
+    def build_id_loaded(self):
+        note = self.run("od -An -v -tx1 /sys/module/duct/notes/.note.gnu.build-id").split()
+        return "".join(note[-20:])
+
+    def ping(self):
+        """From one card to the other, which is in a network namespace, since Linux talks to itself without a card."""
+        return self.run("""
+            ip netns list | grep -q peer || ip netns add peer
+            [ ! -e /sys/class/net/duct1 ] || ip link set duct1 netns peer
+            ip link set duct0 up
+            ip -n peer link set duct1 up
+            ip addr replace 10.77.0.1/24 dev duct0
+            ip -n peer addr replace 10.77.0.2/24 dev duct1
+            ping -c 5 -i 0.1 10.77.0.2""")
+
 
 @pytest.fixture(scope="session")
 def packages():
@@ -120,6 +149,13 @@ def installed(system):
     if not system.guest.ok("dpkg -s duct-dkms duct-utils"):
         system.run("apt-get install -y /root/duct-*.deb", BUILD_TIMEOUT)
     return system
+
+
+@pytest.fixture
+def loaded(installed):
+    """The same, with the driver at work."""
+    installed.run("modprobe duct; udevadm settle")
+    return installed
 
 
 @pytest.hookimpl(hookwrapper=True)
