@@ -14,8 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from ductvm import Lab  # noqa: E402  pylint: disable=wrong-import-position
 from ductvm.paths import BUILD, TOP, script  # noqa: E402  pylint: disable=wrong-import-position
 
-BUILD_TIMEOUT = 600
-PACKAGES = "duct-dkms", "duct-utils"
+BUILD_TIMEOUT = 900
+# Whatever is of ours. /usr/lib/duct and /var/cache/duct are the tests' own, and so is /root.
+FIND = ("find / -xdev \\( -path /usr/lib/duct -o -path /var/cache/duct -o -path /root \\) -prune -o "
+        "-path '*duct*' ! -path '*product*' -print")
 
 
 def pytest_addoption(parser):
@@ -61,9 +63,15 @@ class System:
         self.guest = None
         self.boots = 0
 
-    def put_packages(self, paths):
+    def put(self, *paths):
+        """Files for /root, before the guest boots."""
         for path in paths:
             self.disk.write(path, f"/root/{path.name}")
+
+    def put_sources(self):
+        archive = self.directory / "duct.tar"
+        subprocess.run(["tar", "-C", TOP, "-cf", archive, "--exclude=./build", "--exclude=./.git", "."], check=True)
+        self.put(archive)
 
     def boot(self, release=None):
         """Starts the kernel of that release, or the only one there is."""
@@ -71,7 +79,7 @@ class System:
         boot = [self.disk.read(f"/boot/{name}-{release}", self.directory / name) for name in ("vmlinuz", "initrd.img")]
         self.boots += 1
         self.guest = self.lab.guest(
-            f"debian{self.boots}", self.net.cards, boot=boot, memory="2G", cpus=2,
+            f"debian{self.boots}", self.net.cards, boot=boot, memory="1G", cpus=2,
             append="root=/dev/vda rw init=/lib/duct/init",
             qemu_args=["-drive", f"file={self.disk.path},format=raw,if=none,id=disk,cache=unsafe",
                        "-device", "virtio-blk-pci,drive=disk"])
@@ -124,15 +132,18 @@ class System:
 
 @pytest.fixture(scope="session")
 def packages():
-    """The packages, built."""
-    return [path for path in script("deb").parent.glob("*.deb") if path.name.split("_")[0] in PACKAGES]
+    """The packages that make deb has built."""
+    paths = sorted((BUILD / "deb").glob("*.deb"))
+    assert [path.name.split("_")[0] for path in paths] == ["duct-dkms", "duct-utils"], "make deb comes first"
+    return paths
 
 
 @pytest.fixture(scope="session")
 def session_system(request, packages):
     with Lab() as lab:
         system = System(request.config.getoption("debian"), lab)
-        system.put_packages(packages)
+        system.put(*packages)
+        system.put_sources()
         system.boot()
         yield system
 

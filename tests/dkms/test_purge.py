@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The packages go, and nothing of them is left."""
 
-# /usr/lib/duct and /var/cache/duct are the tests' own.
-FIND = ("find / -xdev \\( -path /usr/lib/duct -o -path /var/cache/duct -o -path /root \\) -prune -o "
-        "-path '*duct*' ! -path '*product*' -print")
+from conftest import FIND
 
 
 def test_nothing_is_left(loaded):
