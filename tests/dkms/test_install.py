@@ -118,3 +118,13 @@ def test_packages_have_what_they_should(packages):
             assert not any(name.startswith(("usr/bin", "lib/modules")) for name in names)
         else:
             assert {f"usr/{name}" if "/man/" not in name else f"usr/{name}.gz" for name in TOOLS} <= names
+
+
+def test_installed_headers_compile(make, tmp_path):
+    """Programs find both headers, and need nothing else of the sources."""
+    make("install-tools", f"DESTDIR={tmp_path}")
+    for header in "linux/duct.h", "dev/ductvar.h":
+        subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-I",
+                        tmp_path / "usr/local/include", "-"],
+                       input=f"#include <{header}>\nint number = DUCTIOC_GET_INFO; struct duct_packet_hdr header;\n",
+                       text=True, check=True)
