@@ -42,8 +42,3 @@ def test_tools_and_their_pages_are_installed(installed):
         assert path in listing
     assert not installed.guest.ok("ls /etc/udev/rules.d/*duct* /usr/lib/udev/rules.d/*duct*"), \
         "the rule is an example, and must not be active"
-
-
-def test_module_is_in_no_initramfs(installed):
-    installed.run("update-initramfs -u", 300)
-    assert "duct" not in installed.run(f"lsinitramfs /boot/initrd.img-{installed.release()}")
