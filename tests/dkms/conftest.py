@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from ductvm import Lab  # noqa: E402  pylint: disable=wrong-import-position
 from ductvm.paths import BUILD, TOP, script  # noqa: E402  pylint: disable=wrong-import-position
 
+BOOT_TIMEOUT = 300
+LIFE_TIMEOUT = 3600
 BUILD_TIMEOUT = 900
 # Whatever is of ours. /usr/lib/duct and /var/cache/duct are the tests' own, and so is /root.
 FIND = ("find / -xdev \\( -path /usr/lib/duct -o -path /var/cache/duct -o -path /root \\) -prune -o "
@@ -79,11 +81,11 @@ class System:
         boot = [self.disk.read(f"/boot/{name}-{release}", self.directory / name) for name in ("vmlinuz", "initrd.img")]
         self.boots += 1
         self.guest = self.lab.guest(
-            f"debian{self.boots}", self.net.cards, boot=boot, memory="1G", cpus=2,
+            f"debian{self.boots}", self.net.cards, boot=boot, memory="1G", cpus=2, life=LIFE_TIMEOUT,
             append="root=/dev/vda rw init=/lib/duct/init",
             qemu_args=["-drive", f"file={self.disk.path},format=raw,if=none,id=disk,cache=unsafe",
                        "-device", "virtio-blk-pci,drive=disk"])
-        self.guest.ready()
+        self.guest.ready(BOOT_TIMEOUT)
         return self.guest
 
     def releases(self):
@@ -98,7 +100,7 @@ class System:
         self.lab.drop(self.guest)
         return self.boot(release)
 
-    def run(self, command, timeout=60):
+    def run(self, command, timeout=120):
         return self.guest.run(f"export DEBIAN_FRONTEND=noninteractive; {command}", timeout)
 
     def release(self):
