@@ -75,14 +75,14 @@ class System:
         subprocess.run(["tar", "-C", TOP, "-cf", archive, "--exclude=./build", "--exclude=./.git", "."], check=True)
         self.put(archive)
 
-    def boot(self, release=None):
-        """Starts the kernel of that release, or the only one there is."""
+    def boot(self, release=None, append=""):
+        """Starts the kernel of that release, or the only one there is; append is for its command line."""
         release = release or self.releases()[0]
         boot = [self.disk.read(f"/boot/{name}-{release}", self.directory / name) for name in ("vmlinuz", "initrd.img")]
         self.boots += 1
         self.guest = self.lab.guest(
             f"debian{self.boots}", self.net.cards, boot=boot, memory="1G", cpus=2, life=LIFE_TIMEOUT,
-            append="root=/dev/vda rw init=/lib/duct/init",
+            append=f"root=/dev/vda rw init=/lib/duct/init {append}",
             qemu_args=["-drive", f"file={self.disk.path},format=raw,if=none,id=disk,cache=unsafe",
                        "-device", "virtio-blk-pci,drive=disk"])
         self.guest.ready(BOOT_TIMEOUT)
@@ -93,12 +93,12 @@ class System:
         names = [line.split("/")[5] for line in self.disk.debugfs("ls -p /boot").splitlines() if line.startswith("/")]
         return [name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")]
 
-    def reboot(self, release):
+    def reboot(self, release, append=""):
         self.lab.check()
         # Nothing is left to write when the machine is switched off.
         self.guest.run("sync; echo u >/proc/sysrq-trigger; until grep -q '/ ext[24] ro' /proc/mounts; do usleep 20000; done")
         self.lab.drop(self.guest)
-        return self.boot(release)
+        return self.boot(release, append)
 
     def run(self, command, timeout=120):
         return self.guest.run(f"export DEBIAN_FRONTEND=noninteractive; {command}", timeout)
@@ -148,6 +148,7 @@ def session_system(request, packages):
         system.put_sources()
         system.boot()
         yield system
+    system.disk.path.unlink()
 
 
 @pytest.fixture
