@@ -23,6 +23,11 @@ LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/wire/test_*.c))
 
+# A module is built with the compiler of its kernel.
+ifneq ($(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config),)
+export LLVM ?= 1
+endif
+
 .PHONY: all help module tools ductnet unit wire sanitize test check demo shell \
 	setup clean
 .SECONDARY:
@@ -39,6 +44,10 @@ help:
 	@echo "make unit wire  the tests that need no guest"
 	@echo "make sanitize   the same under ASAN and UBSAN"
 	@echo "make check      what CI runs: every kernel, checkpatch, clang, make test"
+	@echo "make install    the module for KDIR and the tools, to PREFIX=/usr/local; DESTDIR=DIR"
+	@echo "make install-dkms       have DKMS build the module, for each new kernel too"
+	@echo "make uninstall, make uninstall-dkms     the contrary"
+	@echo "make deb        Debian packages, in build/deb"
 	@echo "make setup      install the packages all of this needs"
 	@echo "make clean      remove what was built; caches stay in ~/.cache/duct"
 
@@ -98,6 +107,8 @@ demo:
 
 shell:
 	scripts/shell
+
+include scripts/install.mk
 
 clean:
 	rm -rf build

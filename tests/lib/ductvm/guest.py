@@ -88,13 +88,14 @@ class Job:
 
 
 class Guest:
-    """Starts at once; ready() waits for it."""
+    """Starts at once; ready() waits for it. boot, a pair of paths, has it start another kernel and initramfs than
+    those of scripts/."""
 
     def __init__(self, name, cards, directory, kernel="6.1", append="", memory="512M", cpus=1,
-                 qemu_args=(), console=None, life=LIFE_TIMEOUT, fds=()):
+                 qemu_args=(), console=None, life=LIFE_TIMEOUT, fds=(), boot=None):
         self.name = name
         self.cards = list(cards)
-        self.kernel = kernel
+        self.boot = boot or (script("kernel", kernel) / "vmlinuz", script("initramfs", kernel))
         self.changed = threading.Condition()
         self.gone = False
         self.agent_ready = False
@@ -123,7 +124,7 @@ class Guest:
         self.reader.start()
 
     def _command(self, append, memory, cpus, channel, monitor, console):
-        kernel = script("kernel", self.kernel)
+        kernel, initrd = self.boot
         words = f"console=ttyS0 loglevel=5 oops=panic panic=-1 unknown_nmi_panic log_buf_len=4M mitigations=off " \
                 f"tsc=reliable no_timer_check iomem=relaxed guest.host={self.name} {append}"
         command = [
@@ -132,7 +133,7 @@ class Guest:
             "-M", "q35,memory-backend=ram", "-m", memory, "-smp", str(cpus),
             "-object", f"memory-backend-memfd,id=ram,size={memory},share=on",
             "-accel", "kvm" if accelerator() == "kvm" else "tcg,thread=multi", "-cpu", "max",
-            "-kernel", kernel / "vmlinuz", "-initrd", script("initramfs", self.kernel),
+            "-kernel", kernel, "-initrd", initrd,
             "-append", words.strip(),
         ]
         if console is None:
