@@ -73,6 +73,16 @@ unsigned long card_counter(unsigned int card, const char *name)
 	return strtoul(line, NULL, 10);
 }
 
+void await_counter(unsigned int card, const char *name, unsigned long least)
+{
+	long end = now_ms() + PATIENCE_MS;
+	unsigned long count;
+
+	while ((count = card_counter(card, name)) < least)
+		if (now_ms() > end)
+			fail_msg("%s is %lu, not %lu", name, count, least);
+}
+
 void pattern(uint8_t *data, size_t length, uint32_t seed)
 {
 	size_t i;

@@ -86,6 +86,7 @@ int card_open(unsigned int card, int flags);
 uint32_t card_address(unsigned int card);
 /* One of "ethtool -S". */
 unsigned long card_counter(unsigned int card, const char *name);
+void await_counter(unsigned int card, const char *name, unsigned long least);
 
 /* Octets of which each depends on its place, so that pieces in the wrong order show. */
 void pattern(uint8_t *data, size_t length, uint32_t seed);
