@@ -194,11 +194,35 @@ void shell_until(const char *format, ...)
 			fail_msg("never so: %s", command);
 }
 
-/* A token bucket that has nothing left after one large packet, and is filled with one octet a second. */
+static unsigned long packets_sent(unsigned int card)
+{
+	unsigned long count = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/class/net/duct%u/statistics/tx_packets", card);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu", &count), 1);
+	fclose(file);
+	return count;
+}
+
+/*
+ * A token bucket that has nothing left after one large packet, and is filled with one octet a second. That packet has
+ * gone, and takes no room any more, when this returns.
+ */
 void card_stall(unsigned int card, int fd, unsigned int limit)
 {
+	long end = now_ms() + PATIENCE_MS;
+	unsigned long before;
+
 	shell("tc qdisc replace dev duct%u root tbf rate 8bit burst 16500 limit %u", card, limit);
+	before = packets_sent(card);
 	packet_send(fd, NOBODY, PACKET_MAX, 0);
+	while (packets_sent(card) == before)
+		if (now_ms() > end)
+			fail_msg("duct%u does not send", card);
 }
 
 /* What is in the queue goes out with the next frame, whoever sends it. */

@@ -14,7 +14,6 @@ modprobe -q duct
 for dev in duct0 duct1; do
     [ -d /sys/class/net/$dev ] || echo 1 >/sys/bus/pci/rescan
     until [ -c /dev/$dev ] && [ -d /sys/class/net/$dev ]; do usleep 20000; done
-    sysctl -q -w net.ipv6.conf.$dev.disable_ipv6=1
     tc qdisc del dev $dev root 2>/dev/null
     [ "$(cat /sys/class/net/$dev/carrier 2>/dev/null)" = 1 ] || ip link set $dev down
     ip addr flush dev $dev
@@ -43,8 +42,8 @@ class TwoCards:
 
     @staticmethod
     def own_filters(card):
-        """Its address, broadcast, and 224.0.0.1 and ff02::1 that every interface is in."""
-        return {(ALL, card.hwaddr), OWN_BROADCAST, group_filter("01:00:5e:00:00:01"), group_filter("33:33:00:00:00:01")}
+        """Its address, broadcast, and 224.0.0.1 that every interface is in."""
+        return {(ALL, card.hwaddr), OWN_BROADCAST, group_filter("01:00:5e:00:00:01")}
 
     def await_own_filters(self):
         self.net.await_state(lambda state: all(state.cards[card.path].filters == self.own_filters(card)
