@@ -312,6 +312,41 @@ static void room_comes_back_when_packets_are_thrown_away(void **state)
 	packet_expect_none(from, to);
 }
 
+/* Somebody changes the queueing discipline: the interface is up all the time, so a write never says that it is down. */
+static void *change_queues(void *argument)
+{
+	volatile bool *done = argument;
+	int i;
+
+	for (i = 0; i < 15; i++)
+		if (system("tc qdisc replace dev duct0 root pfifo limit 500; tc qdisc del dev duct0 root") != 0)
+			break;
+	*done = true;
+	return (void *)(uintptr_t)i;
+}
+
+static void another_queueing_discipline_is_not_down(void **state)
+{
+	volatile bool done = false;
+	struct packet packet;
+	unsigned int sent = 0;
+	pthread_t changer;
+	void *changes;
+
+	(void)state;
+	packet_make(&packet, NOBODY, 100, 0);
+	assert_int_equal(pthread_create(&changer, NULL, change_queues, (void *)&done), 0);
+	while (!done) {
+		if (write(from, &packet, HEADER + 100) == HEADER + 100)
+			sent++;
+		else if (errno != ENOBUFS)
+			fail_msg("after %u packets: %s", sent, strerror(errno));
+	}
+	assert_int_equal(pthread_join(changer, &changes), 0);
+	assert_int_equal((uintptr_t)changes, 15);
+	assert_true(sent > 0);
+}
+
 static void nonblocking_write_does_not_wait_behind_a_blocked_one(void **state)
 {
 	static struct blocked writer;
@@ -347,6 +382,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(writes_under_a_rain_of_signals, setup, teardown),
 	cmocka_unit_test_setup_teardown(no_buffers_when_the_queue_is_full, setup, teardown),
 	cmocka_unit_test_setup_teardown(room_comes_back_when_packets_are_thrown_away, setup, teardown),
+	cmocka_unit_test_setup_teardown(another_queueing_discipline_is_not_down, setup, teardown),
 	cmocka_unit_test_setup_teardown(nonblocking_write_does_not_wait_behind_a_blocked_one, setup, teardown),
 };
 

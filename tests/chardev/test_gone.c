@@ -2,6 +2,7 @@
 /* Interface down, card failed, card removed: what files hear of it. */
 #include <signal.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "chardev.h"
 
@@ -111,6 +112,59 @@ static void down_keeps_packets_that_are_there(void **state)
 	for (i = 10; i < 20; i++)
 		expect(PACKET_MAX, i);
 	packet_expect_none(from, to);
+	close(other);
+}
+
+#define WAITING	80
+
+/* Reads as soon as the interface begins to go down, a packet at a time, and remembers in which order they came. */
+struct reader {
+	uint8_t order[WAITING];
+	unsigned int count;
+};
+
+static void *read_meanwhile(void *argument)
+{
+	static struct packet packet;
+	struct reader *reader = argument;
+
+	while (try_to_write(to, NOBODY) >= 0 || errno != ENETDOWN)
+		;
+	while (reader->count < WAITING) {
+		if (read(to, &packet, sizeof(packet)) >= HEADER)
+			reader->order[reader->count++] = packet.data[0];
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void down_keeps_the_order_for_who_reads_meanwhile(void **state)
+{
+	int other = card_open(1, O_RDWR);
+	unsigned int round;
+	uint32_t i;
+
+	(void)state;
+	for (round = 0; round < 4; round++) {
+		struct reader reader = { .count = 0 };
+		struct timespec end;
+		pthread_t thread;
+
+		for (i = 0; i < WAITING; i++) {
+			/* The first octet of pattern() is the seed times 31. */
+			packet_send(from, destination, PACKET_MAX, i);
+			packet_expect(other, source, destination, PACKET_MAX, i);
+		}
+		set_blocking(to, false);
+		assert_int_equal(pthread_create(&thread, NULL, read_meanwhile, &reader), 0);
+		card_down(1);
+		clock_gettime(CLOCK_REALTIME, &end);
+		end.tv_sec += PATIENCE_MS / 1000;
+		assert_int_equal(pthread_timedjoin_np(thread, NULL, &end), 0);
+		for (i = 0; i < WAITING; i++)
+			assert_int_equal(reader.order[i], (uint8_t)(i * 31));
+		card_up(1);
+	}
 	close(other);
 }
 
@@ -370,6 +424,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(down_write, setup, teardown),
 	cmocka_unit_test_setup_teardown(down_read, setup, teardown),
 	cmocka_unit_test_setup_teardown(down_keeps_packets_that_are_there, setup, teardown),
+	cmocka_unit_test_setup_teardown(down_keeps_the_order_for_who_reads_meanwhile, setup, teardown),
 	cmocka_unit_test_setup_teardown(down_wakes_who_waits_for_room, setup, teardown),
 	cmocka_unit_test_setup_teardown(opened_while_down, setup, teardown),
 	cmocka_unit_test_setup_teardown(fatal_ends_reads_and_writes, setup, teardown),

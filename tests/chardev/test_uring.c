@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * io_uring reads and writes without a thread of its own for each: what can be done at once is done at once, and what has
- * to wait waits by poll. A thread would be named iou-wrk-PID, and stays for some seconds after its work.
+ * io_uring reads and writes without a thread of its own for each: what can be done at once is done at once, and what
+ * has to wait waits by poll. A thread would be named iou-wrk-PID, and stays for some seconds after its work.
  */
 #include <dirent.h>
 #include <liburing.h>

@@ -49,8 +49,8 @@ def assert_nothing_is_left(cards, pools):
     if cards.guest.ok("test -e /sys/kernel/debug/kmemleak"):
         cards.guest.run("echo scan >/sys/kernel/debug/kmemleak", timeout=120)
         assert cards.guest.read("/sys/kernel/debug/kmemleak") == ""
-    cards.guest.run("rmmod duct && ! ls /dev/duct* 2>/dev/null && modprobe duct && test -c /dev/duct0 && test -c /dev/duct1",
-                    timeout=60)
+    cards.guest.run("rmmod duct && ! ls /dev/duct* 2>/dev/null && "
+                    "modprobe duct && test -c /dev/duct0 && test -c /dev/duct1", timeout=60)
 
 
 def assert_much_was_done(done):

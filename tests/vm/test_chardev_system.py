@@ -32,7 +32,8 @@ def test_nobody_else_may_open_it(cards):
 
 
 def test_device_goes_with_the_module(cards):
-    cards.guest.run("rmmod duct && ! ls /dev/duct* 2>/dev/null && modprobe duct && test -c /dev/duct0 && test -c /dev/duct1")
+    cards.guest.run("rmmod duct && ! ls /dev/duct* 2>/dev/null && "
+                    "modprobe duct && test -c /dev/duct0 && test -c /dev/duct1")
 
 
 def test_name_stays_when_the_interface_is_renamed(cards):
@@ -58,7 +59,8 @@ def test_program_written_for_openbsd(cards):
     assert re.fullmatch(rf"{QUOTE:08x} > {card.hwaddr:08x}, \d+: .+\n", cards.run("openbsd duct0 beef ''"))
     assert "DUCTIOC_ADD_MCAST: Invalid argument" in cards.guest.run(
         f"{PROGRAMS}/openbsd -g 5 duct0 ec60 hello 2>&1", check=False)
-    assert "count is too large: 1001" in cards.guest.run(f"{PROGRAMS}/openbsd -n 1001 duct0 ec60 hello 2>&1", check=False)
+    assert "count is too large: 1001" in cards.guest.run(
+        f"{PROGRAMS}/openbsd -n 1001 duct0 ec60 hello 2>&1", check=False)
 
 
 def test_program_written_for_openbsd_in_a_group(cards):
@@ -190,8 +192,8 @@ def test_tcpdump(cards):
     own, other = cards.card("duct0"), cards.card("duct1")
     sizes = (0, 1, 46, 1500, 16384)
     total = 2 * len(sizes)
-    watch = cards.guest.start(f"tcpdump -U --immediate-mode -s 0 -c {total} -w /tmp/capture -i duct0 ether proto {NATIVE_TYPE} 2>&1")
-    watch.wait_for("listening on")
+    watch = cards.guest.start(f"tcpdump -U --immediate-mode -s 0 -c {total} -w /tmp/capture -i duct0 "
+                              f"ether proto {NATIVE_TYPE} 2>&1").wait_for("listening on")
     for size in sizes:
         cards.run(f"ductio send /dev/duct0 {other.hwaddr:x} {size}")
         cards.run(f"ductio send /dev/duct1 {own.hwaddr:x} {size}")
@@ -207,8 +209,8 @@ def test_tcpdump(cards):
 
 
 def test_tcpdump_of_a_group(cards):
-    cards.guest.run("rm -f /tmp/capture")
-    watch = cards.guest.start("tcpdump -U --immediate-mode -c 1 -e -n -l -i duct0 ether proto 0x88b5 2>&1").wait_for("listening on")
+    watch = cards.guest.start("tcpdump -U --immediate-mode -c 1 -e -n -l -i duct0 ether proto 0x88b5 2>&1")
+    watch.wait_for("listening on")
     cards.run("ductio send /dev/duct0 80001234 10")
     said = watch.wait()
     assert f"{cards.card('duct0').mac} > 03:dc:80:00:12:34, ethertype Unknown (0x88b5), length 26" in said
