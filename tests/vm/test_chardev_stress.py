@@ -38,6 +38,11 @@ def stress(cards, seconds, far=""):
     return {name: int(value) for name, value in re.findall(r"(\w+) (\d+)", said.splitlines()[-1])}
 
 
+def ethernet_frames(cards):
+    """Sent by duct0, without what files sent."""
+    return int(cards.guest.read("/sys/class/net/duct0/statistics/tx_packets")) - cards.counters("duct0")["tx_native"]
+
+
 def assert_nothing_is_left(cards, pools):
     """The interfaces are up and nobody has the devices open: what there was went with the last close. Each open file
     and each of its packets has the module as long as it lives, so the module's users are the sockets that are left."""
@@ -62,19 +67,17 @@ def assert_much_was_done(done):
 @pytest.mark.parametrize("load", ["quiet", "loaded"])
 def test_everything_at_once(cards, request, load):
     pools = PagePools(cards.guest)
-    card = cards.card("duct0")
     seconds = request.config.getoption("--stress")
     if load == "loaded":
         cards.guest.run(APART)
         jobs = [cards.guest.start(command) for command in TRAFFIC]
-        before = cards.net.card(card)["tx_packets"]
+        before = ethernet_frames(cards)
         done = stress(cards, seconds, far="-n far")
-        sent = cards.net.card(card)["tx_packets"] - before
+        frames = ethernet_frames(cards) - before
         for job in jobs:
             assert not job.done
             job.kill("KILL")
-        # More than all that files sent, on both cards.
-        assert sent > done["sent"]
+        assert frames > 100, "there was no load"
         cards.guest.run("ip netns del far")
         cards.guest.until("test -d /sys/class/net/duct1")
         cards.guest.run("ip link set duct0 up; ip link set duct1 up")

@@ -11,6 +11,8 @@ PROGRAMS = "/usr/lib/duct/tests"
 # Whatever a test has done: both cards there, up, and with nothing on them but what the kernel itself wants.
 RESTORE = """
 modprobe -q duct
+ip -all netns del
+ip link del br0 2>/dev/null
 for dev in duct0 duct1; do
     [ -d /sys/class/net/$dev ] || echo 1 >/sys/bus/pci/rescan
     until [ -c /dev/$dev ] && [ -d /sys/class/net/$dev ]; do usleep 20000; done
