@@ -208,6 +208,15 @@ def test_tcpdump(cards):
     assert sorted(frames_of(capture)) == sorted(expected)
 
 
+def test_large_packets_are_copied_once(cards):
+    """From the program's memory into the packet; the driver does not have to make one piece of too many."""
+    before = cards.counters("duct0")
+    cards.run(f"ductio send /dev/duct0 {ECHO:x} 16384 50")
+    after = cards.counters("duct0")
+    assert after["tx_native"] == before["tx_native"] + 50
+    assert after["tx_linearized"] == before["tx_linearized"]
+
+
 def test_tcpdump_of_a_group(cards):
     watch = cards.guest.start("tcpdump -U --immediate-mode -c 1 -e -n -l -i duct0 ether proto 0x88b5 2>&1")
     watch.wait_for("listening on")
