@@ -22,14 +22,18 @@ TOOLS := $(B)/bin/ductctl $(B)/bin/ductclient
 LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/wire/test_*.c))
+# Programs that run in guests, and test /dev/ductN there.
+GUEST_TESTS := $(patsubst tests/chardev/%.c,$(B)/guest/%,$(wildcard tests/chardev/test_*.c))
+GUEST_TOOLS := $(addprefix $(B)/guest/,ductio stress)
+GUEST_PROGRAMS := $(GUEST_TESTS) $(GUEST_TOOLS) $(B)/guest/openbsd $(B)/guest/compat32
 
 # A module is built with the compiler of its kernel.
 ifneq ($(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config),)
 export LLVM ?= 1
 endif
 
-.PHONY: all help module tools ductnet unit wire sanitize test check demo shell \
-	setup clean
+.PHONY: all help module tools ductnet guest-tests unit wire sanitize test check \
+	demo shell setup clean
 .SECONDARY:
 
 all: module tools
@@ -42,6 +46,7 @@ help:
 	@echo "make shell      a guest's console, with a second guest to talk to"
 	@echo "make test       all tests: unit, wire, sanitized, guests"
 	@echo "make unit wire  the tests that need no guest"
+	@echo "make guest-tests  the programs that test /dev/ductN inside guests"
 	@echo "make sanitize   the same under ASAN and UBSAN"
 	@echo "make check      what CI runs: every kernel, checkpatch, clang, make test"
 	@echo "make install    the module for KDIR and the tools, to PREFIX=/usr/local; DESTDIR=DIR"
@@ -83,6 +88,26 @@ $(PERF): $(B)/%: $(B)/%.o $(LIB_OBJS)
 $(WIRE_TESTS): $(B)/%: $(B)/%.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
+$(GUEST_TESTS): $(B)/guest/%: $(B)/tests/chardev/%.o $(B)/tests/chardev/chardev.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -l:liburing.a
+
+$(GUEST_TOOLS): $(B)/guest/%: $(B)/tests/chardev/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+# As a program for OpenBSD is built here: nothing but this project's headers and libbsd, and no warning.
+$(B)/guest/openbsd: tests/chardev/openbsd.c include/dev/ductvar.h include/uapi/linux/duct.h Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -Wconversion -Werror -Iinclude -Iinclude/uapi -o $@ $< -l:libbsd.a -l:libmd.a
+
+# 32 bits, without needing libraries of 32 bits.
+$(B)/guest/compat32: tests/chardev/compat32.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -m32 -std=gnu11 -O2 $(WARN) -ffreestanding -fno-pic -no-pie -fno-stack-protector -nostdlib -static -o $@ $<
+
+guest-tests: $(GUEST_PROGRAMS)
+
 unit: $(TOOLS) $(UNIT_TESTS)
 	DUCT_TOOLS=$(B)/bin scripts/run-tests $(UNIT_TESTS)
 
@@ -118,3 +143,4 @@ clean:
 -include $(DUCTNET_OBJS:.o=.d) $(LIB_OBJS:.o=.d)
 -include $(TOOL_OBJS:.o=.d) $(TOOLS:$(B)/bin/%=$(B)/tools/%.d)
 -include $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)
+-include $(wildcard $(B)/tests/chardev/*.d)

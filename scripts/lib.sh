@@ -13,7 +13,7 @@ cache=${DUCT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/duct}
 # shellcheck disable=SC2034 # for those who source this
 {
 	kernels=(6.1 6.12 7.3)
-	test_packages=(gcc libc6-dev libcmocka-dev make python3 python3-pytest)
+	test_packages=(gcc libbsd-dev libc6-dev libcmocka-dev liburing-dev make python3 python3-pytest)
 	check_packages=(clang codespell git perl shellcheck)
 	deb_packages=(debhelper dh-dkms dpkg-dev fakeroot gcc libc6-dev lintian make)
 }

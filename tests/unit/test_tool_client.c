@@ -255,10 +255,7 @@ static void complaints(void **state)
 		{ EIO, "wire", "ip link set wire down; ip link set wire up" },
 		{ ENODEV, "", "gone" },
 		{ ENOSPC, "", "no room for another group" },
-<<<<<<< HEAD
 		{ ETIMEDOUT, "", "the time is up" },
-=======
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 		{ EMSGSIZE, "", "Message too long" },
 	};
 	char text[512];

@@ -176,12 +176,9 @@ static void text_on_a_terminal(void **state)
 	/* a character that is cut off, or has a control as its second octet */
 	assert_text(LITERAL("\303"), true, "\\xc3\n");
 	assert_text(LITERAL("\303\33[m"), true, "\\xc3\\x1b[m\n");
-<<<<<<< HEAD
 	/* what would complete it is not part of the text */
 	assert_text("\303\274", 1, true, "\\xc3\n");
 	assert_text("\360\237\246\206", 3, true, "\\xf0\\x9f\\xa6\n");
-=======
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 }
 
 static void utf8(void **state)

@@ -19,32 +19,15 @@ static void slurp(FILE *file, char *text, size_t size)
 	fclose(file);
 }
 
-<<<<<<< HEAD
 /* A shell command, with nothing on standard input. Return: exit status. */
 static int shell(const char *command)
 {
 	FILE *out = tmpfile(), *err = tmpfile();
-=======
-/*
- * Runs a command line of the shell that begins with one of the tools, with
- * nothing on standard input. Return: exit status.
- */
-static int run(const char *line)
-{
-	const char *bin = getenv("DUCT_TOOLS");
-	FILE *out = tmpfile(), *err = tmpfile();
-	char command[512];
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 	int status;
 	pid_t pid;
 
 	assert_non_null(out);
 	assert_non_null(err);
-<<<<<<< HEAD
-=======
-	snprintf(command, sizeof(command), "%s/%s", bin ? bin : "build/bin",
-		 line);
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
@@ -63,7 +46,6 @@ static int run(const char *line)
 	return WEXITSTATUS(status);
 }
 
-<<<<<<< HEAD
 /* The same with a command that begins with one of the tools. */
 static int run(const char *line)
 {
@@ -75,8 +57,6 @@ static int run(const char *line)
 	return shell(command);
 }
 
-=======
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 static void assert_run(const char *line, int status, const char *says)
 {
 	int got = run(line);
@@ -204,7 +184,6 @@ static void output_that_can_not_be_written(void **state)
 		   "Bad file descriptor");
 }
 
-<<<<<<< HEAD
 /* Each option that the help has, and no other. */
 static void completion(void **state)
 {
@@ -230,8 +209,6 @@ static void completion(void **state)
 	}
 }
 
-=======
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,10 +218,7 @@ int main(void)
 		cmocka_unit_test(no_device),
 		cmocka_unit_test(writes_nothing_to_a_file),
 		cmocka_unit_test(output_that_can_not_be_written),
-<<<<<<< HEAD
 		cmocka_unit_test(completion),
-=======
->>>>>>> 025310538b9b01fb2f6fa7f18b615190aa5ae7fb
 	};
 
 	return cmocka_run_group_tests_name("tools", tests, NULL, NULL);

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from ductvm import GuestError, Lab  # noqa: E402  pylint: disable=wrong-import-position
+from ductvm import GuestError, Lab, TwoCards  # noqa: E402  pylint: disable=wrong-import-position
 
 BASELINE = """
 modprobe -q duct
@@ -30,6 +30,8 @@ def pytest_addoption(parser):
     parser.addoption("--append", default="", help="more for the guests' kernel command line")
     parser.addoption("--signal", default="burst", choices=["burst", "each", "latched"],
                      help="how the cards signal events")
+    parser.addoption("--stress", type=int, default=60, metavar="SECONDS",
+                     help="how long each stress test of the character device goes on")
 
 
 def pytest_configure():
@@ -125,3 +127,33 @@ def pair(shared_lab):
 @pytest.fixture(params=["a to b", "b to a"])
 def sender_receiver(request, pair):
     return pair.both if request.param == "a to b" else pair.both[::-1]
+
+
+@pytest.fixture(scope="session")
+def cards_lab(request):
+    lab = Labs.open(request)
+    yield lab
+    Labs.close(lab)
+
+
+@pytest.fixture
+def cards(cards_lab):
+    """One guest with duct0 and duct1, both up, on one Ductnet where nobody else is. A test must leave nothing behind:
+    no open file, no filter, no complaint."""
+    if not cards_lab.ductnets:
+        cards_lab.ductnet(2)
+    net = cards_lab.ductnets[0]
+    if not cards_lab.guests:
+        # IPv6 joins groups and sends to them at times of its own.
+        cards_lab.guest("cards", net.cards, append="ipv6.disable=1").ready()
+        TwoCards(cards_lab.guests[0], net).restore()
+    two = TwoCards(cards_lab.guests[0], net)
+    yield two
+    try:
+        two.restore()
+    except Exception:
+        for title, text in cards_lab.report():
+            print(f"--- {title}\n{text}")
+        cards_lab.drop(two.guest)
+        raise
+    cards_lab.check()

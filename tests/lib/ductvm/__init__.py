@@ -5,5 +5,6 @@ from .ductnet import Card, Ductnet, DuctnetError
 from .guest import Guest, GuestError, Job
 from .kernlog import complaints
 from .lab import Lab
+from .twocards import TwoCards
 
-__all__ = ["Card", "Ductnet", "DuctnetError", "Guest", "GuestError", "Job", "Lab", "complaints"]
+__all__ = ["Card", "Ductnet", "DuctnetError", "Guest", "GuestError", "Job", "Lab", "TwoCards", "complaints"]
