@@ -13,8 +13,13 @@
 
 void chardev_begin(int argc, char **argv, const struct CMUnitTest *tests, size_t count)
 {
+	sigset_t set;
 	size_t i;
 
+	/* The end of a shell command would restart what other threads wait in, and do what nobody else woke them for. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	for (i = 0; argc == 2 && i < count; i++) {
 		if (strcmp(tests[i].name, argv[1]) == 0) {
 			alarm(CASE_SECONDS);
@@ -301,11 +306,10 @@ static void *blocked_run(void *argument)
 	return NULL;
 }
 
-/* Whether the thread sleeps in its read or write, as its "syscall" in /proc tells. */
-bool blocked_sleeps(struct blocked *blocked)
+/* As its "syscall" in /proc tells. */
+bool thread_sleeps(pid_t tid, long call, long argument)
 {
-	pid_t tid = __atomic_load_n(&blocked->tid, __ATOMIC_SEQ_CST);
-	unsigned long fd = 0;
+	unsigned long first = 0;
 	char path[64];
 	long number = -1;
 	int fields;
@@ -317,9 +321,15 @@ bool blocked_sleeps(struct blocked *blocked)
 	file = fopen(path, "r");
 	if (!file)
 		return false;
-	fields = fscanf(file, "%ld %lx", &number, &fd);
+	fields = fscanf(file, "%ld %lx", &number, &first);
 	fclose(file);
-	return fields == 2 && number == (blocked->writes ? SYS_write : SYS_read) && fd == (unsigned long)blocked->fd;
+	return fields == 2 && number == call && (argument == -1 || first == (unsigned long)argument);
+}
+
+bool blocked_sleeps(struct blocked *blocked)
+{
+	return thread_sleeps(__atomic_load_n(&blocked->tid, __ATOMIC_SEQ_CST), blocked->writes ? SYS_write : SYS_read,
+			     blocked->fd);
 }
 
 void blocked_start(struct blocked *blocked, int fd, bool writes)

@@ -121,6 +121,9 @@ void card_fail(unsigned int card);
 void card_remove(unsigned int card);
 void set_blocking(int fd, bool blocking);
 
+/* Whether a thread of this process sleeps in that system call, with that first argument unless it is -1. */
+bool thread_sleeps(pid_t tid, long call, long argument);
+
 /* A read or write in a thread of its own. */
 struct blocked {
 	pthread_t thread;

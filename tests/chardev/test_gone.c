@@ -261,6 +261,40 @@ static void fatal_wakes_epoll(void **state)
 	close(epoll);
 }
 
+/* Nobody but who waits for room: a file that can not read. */
+static void over_wakes_who_only_writes(bool removed)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int writer = card_open(1, O_WRONLY);
+
+	assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, writer, &event), 0);
+	assert_int_equal(epoll_wait(epoll, &event, 1, 0), 1);
+	assert_int_equal(event.events, EPOLLOUT);
+	assert_int_equal(epoll_wait(epoll, &event, 1, 0), 0);
+	if (removed)
+		card_remove(1);
+	else
+		card_fail(1);
+	assert_int_equal(epoll_wait(epoll, &event, 1, PATIENCE_MS), 1);
+	assert_int_equal(event.events & (EPOLLERR | EPOLLHUP), EPOLLERR | EPOLLHUP);
+	assert_errno(try_to_write(writer, source), removed ? ENODEV : EIO);
+	close(epoll);
+	close(writer);
+}
+
+static void fatal_wakes_who_only_writes(void **state)
+{
+	(void)state;
+	over_wakes_who_only_writes(false);
+}
+
+static void removal_wakes_who_only_writes(void **state)
+{
+	(void)state;
+	over_wakes_who_only_writes(true);
+}
+
 /* Down and up brings the card back, for the files that were open all the time too. */
 static void fatal_and_recovery(void **state)
 {
@@ -430,12 +464,14 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(fatal_ends_reads_and_writes, setup, teardown),
 	cmocka_unit_test_setup_teardown(fatal_wakes_a_reader, setup, teardown),
 	cmocka_unit_test_setup_teardown(fatal_wakes_a_writer, setup, teardown),
+	cmocka_unit_test_setup_teardown(fatal_wakes_who_only_writes, setup, teardown),
 	cmocka_unit_test_setup_teardown(fatal_wakes_epoll, setup, teardown),
 	cmocka_unit_test_setup_teardown(fatal_and_recovery, setup, teardown),
 	cmocka_unit_test_setup_teardown(fatal_and_filters, setup, teardown),
 	cmocka_unit_test_setup_teardown(removed_file_is_over, setup, teardown),
 	cmocka_unit_test_setup_teardown(removal_wakes_a_reader, setup, teardown),
 	cmocka_unit_test_setup_teardown(removal_wakes_a_writer, setup, teardown),
+	cmocka_unit_test_setup_teardown(removal_wakes_who_only_writes, setup, teardown),
 	cmocka_unit_test_setup_teardown(removal_wakes_epoll_and_sends_a_signal, setup, teardown),
 	cmocka_unit_test_setup_teardown(removed_and_found_again, setup, teardown),
 	cmocka_unit_test_setup_teardown(removed_with_its_queue_full, setup, teardown),

@@ -89,6 +89,7 @@ static void poll_in_not_for_others_packets(void **state)
 /* A thread that sleeps in poll() is woken by what happens afterwards. */
 struct poller {
 	pthread_t thread;
+	pid_t tid;
 	struct pollfd poll;
 	int result;
 };
@@ -97,8 +98,16 @@ static void *poller_run(void *argument)
 {
 	struct poller *poller = argument;
 
+	__atomic_store_n(&poller->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	poller->result = poll(&poller->poll, 1, PATIENCE_MS);
 	return NULL;
+}
+
+static void poller_start(struct poller *poller)
+{
+	assert_int_equal(pthread_create(&poller->thread, NULL, poller_run, poller), 0);
+	while (!thread_sleeps(__atomic_load_n(&poller->tid, __ATOMIC_SEQ_CST), SYS_poll, -1))
+		;
 }
 
 static void poll_wakes_for_a_packet(void **state)
@@ -106,7 +115,7 @@ static void poll_wakes_for_a_packet(void **state)
 	struct poller poller = { .poll = { .fd = to, .events = POLLIN } };
 
 	(void)state;
-	assert_int_equal(pthread_create(&poller.thread, NULL, poller_run, &poller), 0);
+	poller_start(&poller);
 	arrive(1);
 	assert_int_equal(pthread_join(poller.thread, NULL), 0);
 	assert_int_equal(poller.result, 1);
@@ -122,7 +131,7 @@ static void poll_wakes_for_room(void **state)
 	card_stall(0, from, QUEUE);
 	card_fill(from, NOBODY, 1500);
 	assert_int_equal(events_now(from), 0);
-	assert_int_equal(pthread_create(&poller.thread, NULL, poller_run, &poller), 0);
+	poller_start(&poller);
 	card_release(0);
 	assert_int_equal(pthread_join(poller.thread, NULL), 0);
 	assert_int_equal(poller.result, 1);
