@@ -109,6 +109,31 @@ def test_as_many_groups_as_filters(pair):
     filters(pair, pair.card_b, unwanted={group_filter(mac) for mac in many})
 
 
+def driver_counter(guest, name):
+    return int(guest.run(f"ethtool -S duct0 | grep -w {name}").split()[-1])
+
+
+def test_groups_that_do_not_fit_next_to_files_filters(pair):
+    """The interface's wide filter stays where it is: nothing is tried that is known not to fit."""
+    room = FILTERS - len(pair.net.card(pair.card_b).filters)
+    held = {(ALL, 0x80001000 + i) for i in range(room - 2)}
+    reader = pair.b.start("ductctl -r -t 60 " + " ".join(f"-m {mask:x}/{addr:x}" for mask, addr in held))
+    filters(pair, pair.card_b, held)
+    few, one_more = groups(5)[:4], groups(5)[4:]
+    change_groups(pair.b, "add", few)
+    filters(pair, pair.card_b, held | {ALLMULTI})
+
+    overflows, commands = (driver_counter(pair.b, name) for name in ("filter_overflows", "commands"))
+    change_groups(pair.b, "add", one_more)
+    pair.b.until(f"test $(ethtool -S duct0 | grep -w filter_overflows | tr -dc 0-9) -gt {overflows}")
+    assert driver_counter(pair.b, "commands") == commands
+
+    reader.kill()
+    filters(pair, pair.card_b, {ALLMULTI}, held)
+    change_groups(pair.b, "del", few + one_more)
+    filters(pair, pair.card_b, own_filters(pair.card_b), {ALLMULTI})
+
+
 def test_groups_survive_down_and_up(pair):
     change_groups(pair.b, "add", [GROUP4[1]])
     pair.b.run("ip link set duct0 down; ip link set duct0 up")

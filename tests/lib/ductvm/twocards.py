@@ -11,6 +11,7 @@ PROGRAMS = "/usr/lib/duct/tests"
 # Whatever a test has done: both cards there, up, and with nothing on them but what the kernel itself wants.
 RESTORE = """
 modprobe -q duct
+ip -n far link set duct1 netns 1 2>/dev/null
 ip -all netns del
 ip link del br0 2>/dev/null
 for dev in duct0 duct1; do
