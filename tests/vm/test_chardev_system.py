@@ -2,6 +2,7 @@
 """/dev/ductN in the system it is part of: udev, the card's filters, tcpdump, bridges, other programs."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,21 @@ def test_nobody_else_may_open_it(cards):
     cards.guest.run(f"{as_another} 'test -e /dev/duct0 && : </dev/null'")
     for way in "<", ">":
         assert not cards.guest.ok(f"{as_another} ': {way}/dev/duct0'")
+
+
+def test_example_rule_opens_it_to_a_group(cards):
+    rule = Path(__file__).parents[2] / "examples" / "60-duct.rules"
+    cards.guest.run("mkdir -p /etc/udev/rules.d")
+    cards.guest.put(f"/etc/udev/rules.d/{rule.name}", rule.read_text())
+    cards.guest.run("grep -q ^duct: /etc/group || echo duct:x:999:tcpdump >>/etc/group; udevadm control --reload; "
+                    "udevadm trigger --subsystem-match=misc; udevadm settle")
+    try:
+        for dev in "duct0", "duct1":
+            assert cards.guest.run(f"stat -c '%a %U %G' /dev/{dev}").strip() == "660 root duct"
+        assert "hwaddr" in cards.guest.run("su -s /bin/sh tcpdump -c ductctl")
+    finally:
+        cards.guest.run(f"rm /etc/udev/rules.d/{rule.name}; udevadm control --reload; rmmod duct && modprobe duct")
+    assert cards.guest.run("stat -c %a /dev/duct0").strip() == "600"
 
 
 def test_device_goes_with_the_module(cards):
