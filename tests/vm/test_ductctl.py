@@ -87,8 +87,8 @@ def test_the_time_is_up(pair):
 def test_the_time_is_up_after_some_packets(pair):
     """The echo station sends one, so that all of it is in one script, and done long before the time is up."""
     pair.b.put("/tmp/some", f"""
-ductctl -r -n 2 -t 5 >/tmp/two 2>/tmp/two.err & two=$!
-ductctl -r -n 0 -t 5 >/tmp/any 2>/tmp/any.err & any=$!
+ductctl -r -n 2 -t 15 >/tmp/two 2>/tmp/two.err & two=$!
+ductctl -r -n 0 -t 15 >/tmp/any 2>/tmp/any.err & any=$!
 for pid in $two $any; do
     until ls -l /proc/$pid/fd | grep -q /dev/duct; do usleep 20000; done
 done
@@ -96,7 +96,7 @@ printf one | ductctl -s {ECHO:x}
 wait $two; echo $?
 wait $any; echo $?
 """)
-    assert pair.b.run("sh /tmp/some").split() == [str(TIMEOUT), str(DONE)]
+    assert pair.b.run("sh /tmp/some", timeout=60).split() == [str(TIMEOUT), str(DONE)]
     assert pair.b.run("cat /tmp/two; echo; cat /tmp/any; echo; cat /tmp/two.err; cat /tmp/any.err").splitlines() == [
         "one", "one", "ductctl: /dev/duct0: the time is up: received 1 of 2 packets"]
 
