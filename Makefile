@@ -32,8 +32,8 @@ ifneq ($(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config),)
 export LLVM ?= 1
 endif
 
-.PHONY: all help module tools ductnet guest-tests unit wire sanitize test check \
-	demo shell setup clean
+.PHONY: all help module tools ductnet guest-tests perf bench unit wire sanitize \
+	test check demo shell setup clean
 .SECONDARY:
 
 all: module tools
@@ -48,6 +48,7 @@ help:
 	@echo "make unit wire  the tests that need no guest"
 	@echo "make guest-tests  the programs that test /dev/ductN inside guests"
 	@echo "make sanitize   the same under ASAN and UBSAN"
+	@echo "make bench      how fast it is, against other network cards"
 	@echo "make check      what CI runs: every kernel, checkpatch, clang, make test"
 	@echo "make install    the module for KDIR and the tools, to PREFIX=/usr/local; DESTDIR=DIR"
 	@echo "make install-dkms       have DKMS build the module, for each new kernel too"
@@ -80,10 +81,22 @@ $(B)/%.o: %.c Makefile
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS) $(TOOL_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
-PERF := $(patsubst %.c,$(B)/%,$(wildcard tests/perf/*.c))
+PERF := $(addprefix $(B)/tests/perf/,bus count.so guest/udp)
 
-$(PERF): $(B)/%: $(B)/%.o $(LIB_OBJS)
+$(B)/tests/perf/bus: $(B)/tests/perf/bus.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(B)/tests/perf/count.so: tests/perf/count.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MF $@.d -shared -fPIC -fvisibility=hidden -o $@ $<
+
+$(B)/tests/perf/guest/udp: $(B)/tests/perf/guest/udp.o
+	$(CC) $(ALL_LDFLAGS) -static -o $@ $^
+
+perf: $(PERF)
+
+bench:
+	scripts/bench
 
 $(WIRE_TESTS): $(B)/%: $(B)/%.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka

@@ -19,10 +19,9 @@ MODULES = "virtio_net igb vmxnet3 e1000e pktgen"
 class Nic:
     """A kind of card with what is behind it; guests "a" and "b" have one each."""
 
-    def __init__(self, number, name, device, mtu, backend=None, peer=True):
+    def __init__(self, number, name, device, mtu, backend=None):
         self.number, self.name, self.device, self.mtu = number, name, device, mtu
         self.backend = backend
-        self.peer = peer
         self.dev = {}
 
     def mac(self, side):
@@ -50,7 +49,7 @@ class Nic:
 
 def nics():
     return [
-        Nic(0, "duct", None, 16368, peer=False),
+        Nic(0, "duct", None, 16368),
         Nic(1, "virtio-stream", "virtio-net-pci", 9000, "stream"),
         Nic(2, "virtio-dgram", "virtio-net-pci", 9000, "dgram"),
         Nic(3, "virtio-tap", "virtio-net-pci", 9000, "tap"),
@@ -58,6 +57,29 @@ def nics():
         Nic(5, "vmxnet3", "vmxnet3", 9000, "stream"),
         Nic(6, "e1000e", "e1000e", 9000, "stream"),
     ]
+
+
+def chosen(bench, only):
+    """Those of the bench's cards that are named, or all."""
+    return [nic for nic in bench.nics if not only or nic.name in only.split(",")]
+
+
+class Counter:
+    """What guests do, counted by a plugin of QEMU (count.c)."""
+
+    def __init__(self, directory, plugin, io):
+        self.directory, self.plugin, self.io = directory, plugin, io
+
+    def path(self, side):
+        return f"{self.directory}/{side}.counts"
+
+    def arguments(self, side):
+        return ["-plugin", f"{self.plugin},counts={self.path(side)}" + (",io=on" if self.io else "")]
+
+    def read(self, side):
+        """Instructions, reads and writes of devices' memory."""
+        with open(self.path(side), "rb") as file:
+            return struct.unpack("3Q", file.read(24))
 
 
 class Taps:
@@ -106,14 +128,16 @@ def cpu_seconds(pids):
 class Bench:
     """Guests a and b, their processors and programs; one card of each kind at a time is up."""
 
-    def __init__(self, lab, seconds, taps):
-        self.lab = lab
+    def __init__(self, lab, seconds, taps, counter=None):
         self.seconds = seconds
+        self.counter = counter
         self.nics = nics()
         self.net = lab.ductnet(2)
         self.guests = {}
         for side, card in zip("ab", self.net.cards):
             arguments = [word for nic in self.nics for word in nic.arguments(side, lab.directory, taps.fds)]
+            if counter:
+                arguments += counter.arguments(side)
             self.guests[side] = lab.guest(side, [card], qemu_args=arguments, fds=taps.fds.values(),
                                           memory="1G", life=4 * 3600)
         self.pids = [self.net.process.pid] + [guest.process.pid for guest in self.guests.values()]
@@ -164,22 +188,44 @@ class Bench:
         count, took = map(int, receiver.kill().split("\n")[1].split())
         return count / (took / 1e9), used / (count / 1e6)
 
+    def set_pktgen(self, nic, count, delay):
+        """Packets that no program in the other guest gets: the address is not its own."""
+        mac = self.guests["b"].read(f"/sys/class/net/{nic.dev['b']}/address")
+        dev = nic.dev["a"]
+        self.guests["a"].run(f"""
+            cd /proc/net/pktgen; echo rem_device_all >kpktgend_0; echo add_device {dev} >kpktgend_0
+            for word in 'count {count}' 'clone_skb 0' 'pkt_size 60' 'delay {delay}' 'dst 192.0.2.1' 'dst_mac {mac}'; do
+                echo "$word" >{dev}
+            done""")
+
+    def packets(self, nic, side, what):
+        return int(self.guests[side].read(f"/sys/class/net/{nic.dev[side]}/statistics/{what}_packets"))
+
     def pktgen(self, nic):
         """Packets of 64 octets a second that the other guest's driver received."""
         a, b = self.guests["a"], self.guests["b"]
-        mac = b.read(f"/sys/class/net/{nic.dev['b']}/address")
-        counter = f"/sys/class/net/{nic.dev['b']}/statistics/rx_packets"
-        a.run(f"""
-            cd /proc/net/pktgen; echo rem_device_all >kpktgend_0; echo add_device {nic.dev['a']} >kpktgend_0
-            for word in 'count 0' 'clone_skb 0' 'pkt_size 60' 'delay 0' 'dst 192.0.2.1' 'dst_mac {mac}'; do
-                echo "$word" >{nic.dev['a']}
-            done""")
-        before = int(b.read(counter))
+        self.set_pktgen(nic, 0, 0)
+        before = self.packets(nic, "b", "rx")
         start = float(b.read("/proc/uptime").split()[0])
         a.run(f"timeout -s INT {self.seconds} sh -c 'echo start >/proc/net/pktgen/pgctrl'; true",
               timeout=self.seconds + 30)
-        count = int(b.read(counter)) - before
+        count = self.packets(nic, "b", "rx") - before
         return count / (float(b.read("/proc/uptime").split()[0]) - start)
+
+    def counts(self, nic, io, packets=50000):
+        """Per packet: instructions of the sender and of the receiver, or the sender's accesses to devices."""
+        self.up(nic, 1500)
+        self.set_pktgen(nic, packets, 0)
+        before = {side: self.counter.read(side) for side in "ab"}
+        sent, received = self.packets(nic, "a", "tx"), self.packets(nic, "b", "rx")
+        self.guests["a"].run("echo start >/proc/net/pktgen/pgctrl", timeout=300)
+        after = {side: self.counter.read(side) for side in "ab"}
+        sent, received = self.packets(nic, "a", "tx") - sent, self.packets(nic, "b", "rx") - received
+        self.down(nic)
+        did = {side: [new - old for new, old in zip(after[side], before[side])] for side in "ab"}
+        if io:
+            return {"reads": did["a"][1] / sent, "writes": did["a"][2] / sent}
+        return {"sent": did["a"][0] / sent, "received": did["b"][0] / received}
 
     def round_trip(self, nic, busy):
         """Median and 99th percentile, microseconds."""
