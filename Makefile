@@ -101,7 +101,8 @@ bench:
 $(WIRE_TESTS): $(B)/%: $(B)/%.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
-$(GUEST_TESTS): $(B)/guest/%: $(B)/tests/chardev/%.o $(B)/tests/chardev/chardev.o
+$(GUEST_TESTS): $(B)/guest/%: $(B)/tests/chardev/%.o $(B)/tests/chardev/cards.o \
+		$(B)/tests/chardev/chardev.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -l:liburing.a
 

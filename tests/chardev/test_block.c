@@ -2,32 +2,12 @@
 /* Reads that wait for a packet, writes that wait for room, and signals meanwhile. */
 #include <signal.h>
 
+#include "cards.h"
 #include "chardev.h"
 
 #define QUEUE		10000000
 /* Packets of a card's files that are on their way out, at most. */
 #define SENDING		256
-
-static int from, to;
-static uint32_t source, destination;
-
-static int setup(void **state)
-{
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	destination = card_address(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(from);
-	close(to);
-	return 0;
-}
 
 static void expect(uint32_t length, uint32_t seed)
 {
@@ -372,22 +352,22 @@ static void nonblocking_write_does_not_wait_behind_a_blocked_one(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(read_waits_for_a_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_of_nothing_does_not_wait, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_interrupted_by_a_signal, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_restarted_after_a_signal, setup, teardown),
-	cmocka_unit_test_setup_teardown(nonblock_when_full, setup, teardown),
-	cmocka_unit_test_setup_teardown(empty_packets_take_room_too, setup, teardown),
-	cmocka_unit_test_setup_teardown(files_of_a_card_share_its_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_waits_for_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(many_writers_wait_for_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_interrupted_by_a_signal_has_not_sent, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_restarted_after_a_signal, setup, teardown),
-	cmocka_unit_test_setup_teardown(writes_under_a_rain_of_signals, setup, teardown),
-	cmocka_unit_test_setup_teardown(no_buffers_when_the_queue_is_full, setup, teardown),
-	cmocka_unit_test_setup_teardown(room_comes_back_when_packets_are_thrown_away, setup, teardown),
-	cmocka_unit_test_setup_teardown(another_queueing_discipline_is_not_down, setup, teardown),
-	cmocka_unit_test_setup_teardown(nonblocking_write_does_not_wait_behind_a_blocked_one, setup, teardown),
+	cmocka_unit_test_setup_teardown(read_waits_for_a_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_of_nothing_does_not_wait, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_interrupted_by_a_signal, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_restarted_after_a_signal, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(nonblock_when_full, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(empty_packets_take_room_too, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(files_of_a_card_share_its_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_waits_for_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(many_writers_wait_for_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_interrupted_by_a_signal_has_not_sent, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_restarted_after_a_signal, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(writes_under_a_rain_of_signals, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(no_buffers_when_the_queue_is_full, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(room_comes_back_when_packets_are_thrown_away, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(another_queueing_discipline_is_not_down, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(nonblocking_write_does_not_wait_behind_a_blocked_one, cards_setup, cards_teardown),
 };
 
 CHARDEV_TESTS(tests)

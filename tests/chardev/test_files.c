@@ -4,30 +4,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "cards.h"
 #include "chardev.h"
 
 #define TEST_GROUP	(GROUP | 0x4711)
-
-static int from, to;
-static uint32_t source, destination;
-
-static int setup(void **state)
-{
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	destination = card_address(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(from);
-	close(to);
-	return 0;
-}
 
 static void expect(int fd, uint32_t length, uint32_t seed)
 {
@@ -354,21 +334,21 @@ static void ioctls_with_bad_memory(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(each_file_gets_its_own_copy, setup, teardown),
-	cmocka_unit_test_setup_teardown(copies_do_not_touch_each_other, setup, teardown),
-	cmocka_unit_test_setup_teardown(a_new_file_starts_empty, setup, teardown),
-	cmocka_unit_test_setup_teardown(closing_with_packets_left, setup, teardown),
-	cmocka_unit_test_setup_teardown(closing_with_packets_to_send, setup, teardown),
-	cmocka_unit_test_setup_teardown(dup_shares_the_queue, setup, teardown),
-	cmocka_unit_test_setup_teardown(fork_shares_the_file, setup, teardown),
-	cmocka_unit_test_setup_teardown(a_killed_child_does_not_close_it, setup, teardown),
-	cmocka_unit_test_setup_teardown(passed_through_a_socket, setup, teardown),
-	cmocka_unit_test_setup_teardown(closed_while_in_a_socket, setup, teardown),
-	cmocka_unit_test_setup_teardown(readers_of_one_file_share_its_packets, setup, teardown),
-	cmocka_unit_test_setup_teardown(writers_do_not_mix, setup, teardown),
-	cmocka_unit_test_setup_teardown(info, setup, teardown),
-	cmocka_unit_test_setup_teardown(ioctls_that_are_none, setup, teardown),
-	cmocka_unit_test_setup_teardown(ioctls_with_bad_memory, setup, teardown),
+	cmocka_unit_test_setup_teardown(each_file_gets_its_own_copy, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(copies_do_not_touch_each_other, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(a_new_file_starts_empty, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(closing_with_packets_left, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(closing_with_packets_to_send, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(dup_shares_the_queue, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fork_shares_the_file, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(a_killed_child_does_not_close_it, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(passed_through_a_socket, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(closed_while_in_a_socket, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(readers_of_one_file_share_its_packets, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(writers_do_not_mix, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(info, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(ioctls_that_are_none, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(ioctls_with_bad_memory, cards_setup, cards_teardown),
 };
 
 CHARDEV_TESTS(tests)

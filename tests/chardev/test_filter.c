@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Groups: a file hears those it asked for, and no others. */
+#include "cards.h"
 #include "chardev.h"
 
 /* How many of the card's 32 filters all files together may have. */
 #define FILE_FILTERS	28
-
-static int from, to;
-static uint32_t source;
-
-static int setup(void **state)
-{
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(from);
-	close(to);
-	return 0;
-}
 
 static void hears(int fd, uint32_t group)
 {
@@ -285,24 +266,24 @@ static void another_mac_is_not_the_files(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(heard_only_when_asked_for, setup, teardown),
-	cmocka_unit_test_setup_teardown(heard_only_by_the_file_that_asked, setup, teardown),
-	cmocka_unit_test_setup_teardown(not_heard_by_others_when_promiscuous, setup, teardown),
-	cmocka_unit_test_setup_teardown(not_heard_by_others_with_allmulti, setup, teardown),
-	cmocka_unit_test_setup_teardown(broadcast_is_a_group, setup, teardown),
-	cmocka_unit_test_setup_teardown(mask, setup, teardown),
-	cmocka_unit_test_setup_teardown(mask_and_address_name_a_group, setup, teardown),
-	cmocka_unit_test_setup_teardown(twice_is_once, setup, teardown),
-	cmocka_unit_test_setup_teardown(several_filters_that_match_bring_it_once, setup, teardown),
-	cmocka_unit_test_setup_teardown(what_is_not_there_can_not_be_removed, setup, teardown),
-	cmocka_unit_test_setup_teardown(shared_by_two_files, setup, teardown),
-	cmocka_unit_test_setup_teardown(no_space, setup, teardown),
-	cmocka_unit_test_setup_teardown(no_space_while_down, setup, teardown),
-	cmocka_unit_test_setup_teardown(no_space_beside_the_interfaces_groups, setup, teardown),
-	cmocka_unit_test_setup_teardown(asked_for_while_down, setup, teardown),
-	cmocka_unit_test_setup_teardown(kept_over_down_and_up, setup, teardown),
-	cmocka_unit_test_setup_teardown(own_address_needs_no_filter, setup, teardown),
-	cmocka_unit_test_setup_teardown(another_mac_is_not_the_files, setup, teardown),
+	cmocka_unit_test_setup_teardown(heard_only_when_asked_for, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(heard_only_by_the_file_that_asked, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(not_heard_by_others_when_promiscuous, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(not_heard_by_others_with_allmulti, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(broadcast_is_a_group, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(mask, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(mask_and_address_name_a_group, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(twice_is_once, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(several_filters_that_match_bring_it_once, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(what_is_not_there_can_not_be_removed, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(shared_by_two_files, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(no_space, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(no_space_while_down, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(no_space_beside_the_interfaces_groups, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(asked_for_while_down, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(kept_over_down_and_up, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(own_address_needs_no_filter, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(another_mac_is_not_the_files, cards_setup, cards_teardown),
 };
 
 CHARDEV_TESTS(tests)

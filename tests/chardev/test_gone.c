@@ -4,31 +4,11 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "cards.h"
 #include "chardev.h"
 
 #define QUEUE	10000000
 #define OVER	(POLLERR | POLLHUP)
-
-static int from, to;
-static uint32_t source, destination;
-
-static int setup(void **state)
-{
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	destination = card_address(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(from);
-	close(to);
-	return 0;
-}
 
 static void expect(uint32_t length, uint32_t seed)
 {
@@ -222,29 +202,40 @@ static void fatal_ends_reads_and_writes(void **state)
 	assert_int_equal(events_now(from) & OVER, 0);
 }
 
-static void fatal_wakes_a_reader(void **state)
+/* What ends them is done to their card. */
+static void wakes_readers(void (*end)(unsigned int card), int error)
 {
 	static struct blocked readers[2];
 
-	(void)state;
 	blocked_start(&readers[0], to, false);
 	blocked_start(&readers[1], to, false);
-	card_fail(1);
-	blocked_ends(&readers[0], -1, EIO);
-	blocked_ends(&readers[1], -1, EIO);
+	end(1);
+	blocked_ends(&readers[0], -1, error);
+	blocked_ends(&readers[1], -1, error);
 }
 
-static void fatal_wakes_a_writer(void **state)
+static void wakes_a_writer(void (*end)(unsigned int card), int error)
 {
 	static struct blocked writer;
 
-	(void)state;
 	card_stall(0, from, QUEUE);
 	card_fill(from, destination, 1500);
 	packet_make(&writer.packet, destination, 1000, 77);
 	blocked_start(&writer, from, true);
-	card_fail(0);
-	blocked_ends(&writer, -1, EIO);
+	end(0);
+	blocked_ends(&writer, -1, error);
+}
+
+static void fatal_wakes_a_reader(void **state)
+{
+	(void)state;
+	wakes_readers(card_fail, EIO);
+}
+
+static void fatal_wakes_a_writer(void **state)
+{
+	(void)state;
+	wakes_a_writer(card_fail, EIO);
 }
 
 static void fatal_wakes_epoll(void **state)
@@ -367,27 +358,14 @@ static void removed_file_is_over(void **state)
 
 static void removal_wakes_a_reader(void **state)
 {
-	static struct blocked readers[2];
-
 	(void)state;
-	blocked_start(&readers[0], to, false);
-	blocked_start(&readers[1], to, false);
-	card_remove(1);
-	blocked_ends(&readers[0], -1, ENODEV);
-	blocked_ends(&readers[1], -1, ENODEV);
+	wakes_readers(card_remove, ENODEV);
 }
 
 static void removal_wakes_a_writer(void **state)
 {
-	static struct blocked writer;
-
 	(void)state;
-	card_stall(0, from, QUEUE);
-	card_fill(from, destination, 1500);
-	packet_make(&writer.packet, destination, 1000, 77);
-	blocked_start(&writer, from, true);
-	card_remove(0);
-	blocked_ends(&writer, -1, ENODEV);
+	wakes_a_writer(card_remove, ENODEV);
 }
 
 static void removal_wakes_epoll_and_sends_a_signal(void **state)
@@ -455,27 +433,27 @@ static void module_stays_while_a_file_is_open(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(down_write, setup, teardown),
-	cmocka_unit_test_setup_teardown(down_read, setup, teardown),
-	cmocka_unit_test_setup_teardown(down_keeps_packets_that_are_there, setup, teardown),
-	cmocka_unit_test_setup_teardown(down_keeps_the_order_for_who_reads_meanwhile, setup, teardown),
-	cmocka_unit_test_setup_teardown(down_wakes_who_waits_for_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(opened_while_down, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_ends_reads_and_writes, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_wakes_a_reader, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_wakes_a_writer, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_wakes_who_only_writes, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_wakes_epoll, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_and_recovery, setup, teardown),
-	cmocka_unit_test_setup_teardown(fatal_and_filters, setup, teardown),
-	cmocka_unit_test_setup_teardown(removed_file_is_over, setup, teardown),
-	cmocka_unit_test_setup_teardown(removal_wakes_a_reader, setup, teardown),
-	cmocka_unit_test_setup_teardown(removal_wakes_a_writer, setup, teardown),
-	cmocka_unit_test_setup_teardown(removal_wakes_who_only_writes, setup, teardown),
-	cmocka_unit_test_setup_teardown(removal_wakes_epoll_and_sends_a_signal, setup, teardown),
-	cmocka_unit_test_setup_teardown(removed_and_found_again, setup, teardown),
-	cmocka_unit_test_setup_teardown(removed_with_its_queue_full, setup, teardown),
-	cmocka_unit_test_setup_teardown(module_stays_while_a_file_is_open, setup, teardown),
+	cmocka_unit_test_setup_teardown(down_write, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(down_read, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(down_keeps_packets_that_are_there, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(down_keeps_the_order_for_who_reads_meanwhile, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(down_wakes_who_waits_for_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(opened_while_down, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_ends_reads_and_writes, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_wakes_a_reader, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_wakes_a_writer, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_wakes_who_only_writes, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_wakes_epoll, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_and_recovery, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(fatal_and_filters, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removed_file_is_over, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removal_wakes_a_reader, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removal_wakes_a_writer, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removal_wakes_who_only_writes, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removal_wakes_epoll_and_sends_a_signal, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removed_and_found_again, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(removed_with_its_queue_full, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(module_stays_while_a_file_is_open, cards_setup, cards_teardown),
 };
 
 CHARDEV_TESTS(tests)

@@ -3,28 +3,8 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "cards.h"
 #include "chardev.h"
-
-static int from, to;
-static uint32_t source, destination;
-
-static int setup(void **state)
-{
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	destination = card_address(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(from);
-	close(to);
-	return 0;
-}
 
 static void expect(uint32_t length, uint32_t seed)
 {
@@ -493,36 +473,36 @@ static void small_mtu_does_not_matter(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(packets_of_every_size, setup, teardown),
-	cmocka_unit_test_setup_teardown(packets_stay_in_order, setup, teardown),
-	cmocka_unit_test_setup_teardown(source_is_the_cards_own, setup, teardown),
-	cmocka_unit_test_setup_teardown(source_is_the_cards_own_with_another_mac, setup, teardown),
-	cmocka_unit_test_setup_teardown(reserved_is_ignored_and_reads_zero, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_shorter_than_a_header, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_of_another_length_than_it_says, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_of_too_much, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_of_a_gigabyte, setup, teardown),
-	cmocka_unit_test_setup_teardown(writev_split_anywhere, setup, teardown),
-	cmocka_unit_test_setup_teardown(writev_of_single_octets, setup, teardown),
-	cmocka_unit_test_setup_teardown(writev_header_and_large_payload, setup, teardown),
-	cmocka_unit_test_setup_teardown(writev_errors, setup, teardown),
-	cmocka_unit_test_setup_teardown(write_from_bad_memory_sends_nothing, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_into_bad_memory_keeps_the_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_of_nothing, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_shorter_than_a_header, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_truncates, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_truncates_a_large_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(empty_packet_is_sixteen_octets, setup, teardown),
-	cmocka_unit_test_setup_teardown(readv_split_anywhere, setup, teardown),
-	cmocka_unit_test_setup_teardown(readv_of_a_large_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(readv_shorter_than_a_header, setup, teardown),
-	cmocka_unit_test_setup_teardown(read_without_a_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(ways_to_open, setup, teardown),
-	cmocka_unit_test_setup_teardown(sender_does_not_hear_itself, setup, teardown),
-	cmocka_unit_test_setup_teardown(echo_station, setup, teardown),
-	cmocka_unit_test_setup_teardown(quote_station, setup, teardown),
-	cmocka_unit_test_setup_teardown(payload_that_looks_like_a_frame, setup, teardown),
-	cmocka_unit_test_setup_teardown(small_mtu_does_not_matter, setup, teardown),
+	cmocka_unit_test_setup_teardown(packets_of_every_size, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(packets_stay_in_order, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(source_is_the_cards_own, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(source_is_the_cards_own_with_another_mac, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(reserved_is_ignored_and_reads_zero, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_shorter_than_a_header, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_of_another_length_than_it_says, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_of_too_much, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_of_a_gigabyte, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(writev_split_anywhere, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(writev_of_single_octets, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(writev_header_and_large_payload, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(writev_errors, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(write_from_bad_memory_sends_nothing, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_into_bad_memory_keeps_the_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_of_nothing, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_shorter_than_a_header, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_truncates, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_truncates_a_large_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(empty_packet_is_sixteen_octets, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(readv_split_anywhere, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(readv_of_a_large_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(readv_shorter_than_a_header, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(read_without_a_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(ways_to_open, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(sender_does_not_hear_itself, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(echo_station, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(quote_station, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(payload_that_looks_like_a_frame, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(small_mtu_does_not_matter, cards_setup, cards_teardown),
 };
 
 CHARDEV_TESTS(tests)

@@ -4,30 +4,10 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
+#include "cards.h"
 #include "chardev.h"
 
 #define QUEUE	10000000
-
-static int from, to;
-static uint32_t source, destination;
-
-static int setup(void **state)
-{
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	destination = card_address(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(from);
-	close(to);
-	return 0;
-}
 
 static void arrive(uint32_t seed)
 {
@@ -361,23 +341,23 @@ static void no_sigio_after_all(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test_setup_teardown(poll_of_an_idle_file, setup, teardown),
-	cmocka_unit_test_setup_teardown(poll_in_as_long_as_there_is_a_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(poll_in_for_an_empty_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(poll_in_not_for_others_packets, setup, teardown),
-	cmocka_unit_test_setup_teardown(poll_wakes_for_a_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(poll_wakes_for_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(poll_out_as_long_as_a_write_succeeds, setup, teardown),
-	cmocka_unit_test_setup_teardown(select_for_packets_and_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(epoll_level_triggered, setup, teardown),
-	cmocka_unit_test_setup_teardown(epoll_edge_triggered_in, setup, teardown),
-	cmocka_unit_test_setup_teardown(epoll_edge_triggered_out, setup, teardown),
-	cmocka_unit_test_setup_teardown(epoll_oneshot, setup, teardown),
-	cmocka_unit_test_setup_teardown(epoll_of_a_closed_file, setup, teardown),
-	cmocka_unit_test_setup_teardown(sigio_for_a_packet, setup, teardown),
-	cmocka_unit_test_setup_teardown(signal_says_which_file, setup, teardown),
-	cmocka_unit_test_setup_teardown(sigio_for_room, setup, teardown),
-	cmocka_unit_test_setup_teardown(no_sigio_after_all, setup, teardown),
+	cmocka_unit_test_setup_teardown(poll_of_an_idle_file, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(poll_in_as_long_as_there_is_a_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(poll_in_for_an_empty_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(poll_in_not_for_others_packets, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(poll_wakes_for_a_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(poll_wakes_for_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(poll_out_as_long_as_a_write_succeeds, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(select_for_packets_and_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(epoll_level_triggered, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(epoll_edge_triggered_in, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(epoll_edge_triggered_out, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(epoll_oneshot, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(epoll_of_a_closed_file, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(sigio_for_a_packet, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(signal_says_which_file, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(sigio_for_room, cards_setup, cards_teardown),
+	cmocka_unit_test_setup_teardown(no_sigio_after_all, cards_setup, cards_teardown),
 };
 
 CHARDEV_TESTS(tests)

@@ -6,31 +6,23 @@
 #include <dirent.h>
 #include <liburing.h>
 
+#include "cards.h"
 #include "chardev.h"
 
 #define QUEUE	10000000
 
-static int from, to;
-static uint32_t source, destination;
 static struct io_uring ring;
 
 static int setup(void **state)
 {
-	(void)state;
-	from = card_open(0, O_RDWR);
-	to = card_open(1, O_RDWR);
-	source = card_address(0);
-	destination = card_address(1);
+	cards_setup(state);
 	return io_uring_queue_init(64, &ring, 0);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	io_uring_queue_exit(&ring);
-	close(from);
-	close(to);
-	return 0;
+	return cards_teardown(state);
 }
 
 static unsigned int workers(void)
