@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <locale.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,7 +293,7 @@ void duct_complain(const struct duct_client *client, const char *what, int err)
 	}
 }
 
-void duct_guard_stdio(void)
+static void guard_stdio(void)
 {
 	/* The wrong way round, so that using them is still an error. */
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -299,4 +301,11 @@ void duct_guard_stdio(void)
 		    open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
 			exit(EXIT_FAILURE);
 	}
+}
+
+void duct_begin(void)
+{
+	guard_stdio();
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
 }

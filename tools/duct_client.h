@@ -128,7 +128,11 @@ bool duct_is_down(const struct duct_client *client);
  */
 void duct_complain(const struct duct_client *client, const char *what, int err);
 
-/* Opens what is closed of the first three files, so that no device gets there. */
-void duct_guard_stdio(void);
+/*
+ * For the beginning of main(): opens what is closed of the first three files,
+ * so that no device gets there, and takes the user's character set. A reader of
+ * the output that has gone is an error like others from then on.
+ */
+void duct_begin(void);
 
 #endif /* DUCT_CLIENT_H */

@@ -262,6 +262,12 @@ void duct_put_payload(FILE *out, const void *payload, size_t len)
 		fwrite(payload, 1, len, out);
 }
 
+bool duct_refuse(const char *text, const char *why)
+{
+	warnx("%s: %s", text, why);
+	return false;
+}
+
 bool duct_flush(FILE *out)
 {
 	if (!fflush(out) && !ferror(out))

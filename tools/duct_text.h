@@ -97,6 +97,9 @@ bool duct_locale_is_utf8(void);
  */
 void duct_put_payload(FILE *out, const void *payload, size_t len);
 
+/* Says on stderr why @text is not accepted. Return: false. */
+bool duct_refuse(const char *text, const char *why);
+
 /* Writes out what is buffered. Return: false if it failed, and said so. */
 bool duct_flush(FILE *out);
 

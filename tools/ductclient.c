@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,19 +56,13 @@ static const struct option longopts[] = {
 	{ }
 };
 
-static bool refuse(const char *text, const char *why)
-{
-	warnx("%s: %s", text, why);
-	return false;
-}
-
 static bool set_address(struct request *request, const char *text)
 {
 	request->addressed = true;
 	if (!duct_parse_addr(text, &request->question.station))
-		return refuse(text, "not an address of 1 to 8 hexadecimal digits");
+		return duct_refuse(text, "not an address of 1 to 8 hexadecimal digits");
 	if (request->question.station & DUCT_ADDR_MCAST)
-		return refuse(text, "a group's address; only a station answers");
+		return duct_refuse(text, "a group's address; only a station answers");
 	return true;
 }
 
@@ -92,14 +84,14 @@ static bool set_option(struct request *request, int opt, const char *text)
 	case 't':
 		return (duct_parse_seconds(text, &question->timeout_ns) &&
 			question->timeout_ns) ||
-		       refuse(text, "not a number of seconds above 0");
+		       duct_refuse(text, "not a number of seconds above 0");
 	case 'r':
 		return duct_parse_count(text, &question->retries) ||
-		       refuse(text, "not a number of retries");
+		       duct_refuse(text, "not a number of retries");
 	case 'd':
 		return duct_parse_device(text, request->path,
 					 sizeof(request->path)) ||
-		       refuse(text, "not a device");
+		       duct_refuse(text, "not a device");
 	default:
 		return false;		/* getopt_long() has said why */
 	}
@@ -129,7 +121,7 @@ static bool understand(struct request *request, int argc, char *argv[],
 		good = set_option(request, opt, optarg);
 	}
 	if (good && optind < argc)
-		good = refuse(argv[optind], "not an option");
+		good = duct_refuse(argv[optind], "not an option");
 	if (good && request->mode)
 		return true;
 	if (good)
@@ -238,10 +230,7 @@ int main(int argc, char *argv[])
 	struct request request;
 	int status, err;
 
-	duct_guard_stdio();
-	setlocale(LC_CTYPE, "");
-	/* A reader that has gone is an error like others. */
-	signal(SIGPIPE, SIG_IGN);
+	duct_begin();
 	if (!understand(&request, argc, argv, &status))
 		return status;
 	if (!request.addressed)

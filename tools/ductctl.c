@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <locale.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,12 +67,6 @@ static const struct option longopts[] = {
 	{ }
 };
 
-static bool refuse(const char *text, const char *why)
-{
-	warnx("%s: %s", text, why);
-	return false;
-}
-
 static bool set_mode(struct request *request, enum mode mode)
 {
 	if (request->mode != MODE_NONE && request->mode != mode) {
@@ -92,9 +84,9 @@ static bool set_mode(struct request *request, enum mode mode)
 static bool add_group(struct request *request, const char *text)
 {
 	if (request->groups == GROUPS_MAX)
-		return refuse(text, "more than 32 groups");
+		return duct_refuse(text, "more than 32 groups");
 	if (!duct_parse_group(text, &request->group[request->groups]))
-		return refuse(text, "not MASK/ADDR, two hexadecimal addresses with the top bit set");
+		return duct_refuse(text, "not MASK/ADDR, two hexadecimal addresses with the top bit set");
 	request->groups++;
 	return true;
 }
@@ -107,21 +99,21 @@ static bool set_option(struct request *request, int opt, const char *text)
 	case 's':
 		return set_mode(request, MODE_SEND) &&
 		       (duct_parse_addr(text, &request->dst) ||
-			refuse(text, "not an address of 1 to 8 hexadecimal digits"));
+			duct_refuse(text, "not an address of 1 to 8 hexadecimal digits"));
 	case 'r':
 		return set_mode(request, MODE_RECEIVE);
 	case 'd':
 		return duct_parse_device(text, request->path,
 					 sizeof(request->path)) ||
-		       refuse(text, "not a device");
+		       duct_refuse(text, "not a device");
 	case 't':
 		request->timed = true;
 		return duct_parse_seconds(text, &request->timeout_ns) ||
-		       refuse(text, "not a number of seconds");
+		       duct_refuse(text, "not a number of seconds");
 	case 'n':
 		request->counted = true;
 		return duct_parse_count(text, &request->count) ||
-		       refuse(text, "not a number of packets");
+		       duct_refuse(text, "not a number of packets");
 	case 'm':
 		return add_group(request, text);
 	case 'j':
@@ -174,7 +166,7 @@ static bool understand(struct request *request, int argc, char *argv[],
 		good = set_option(request, opt, optarg);
 	}
 	if (good && optind < argc)
-		good = refuse(argv[optind], "not an option");
+		good = duct_refuse(argv[optind], "not an option");
 	if (good && fits_together(request))
 		return true;
 	fputs("Try ductctl --help.\n", stderr);
@@ -322,10 +314,7 @@ int main(int argc, char *argv[])
 	struct duct_client client;
 	int status, err;
 
-	duct_guard_stdio();
-	setlocale(LC_CTYPE, "");
-	/* A reader that has gone is an error like others. */
-	signal(SIGPIPE, SIG_IGN);
+	duct_begin();
 	if (!understand(&request, argc, argv, &status))
 		return status;
 	err = duct_open(&client, request.path, access[request.mode]);
