@@ -90,7 +90,7 @@ def test_the_time_is_up_after_some_packets(pair):
 ductctl -r -n 2 -t 15 >/tmp/two 2>/tmp/two.err & two=$!
 ductctl -r -n 0 -t 15 >/tmp/any 2>/tmp/any.err & any=$!
 for pid in $two $any; do
-    until ls -l /proc/$pid/fd | grep -q /dev/duct; do usleep 20000; done
+    until ls -l /proc/$pid/fd 2>/dev/null | grep -q /dev/duct; do usleep 20000; done
 done
 printf one | ductctl -s {ECHO:x}
 wait $two; echo $?
