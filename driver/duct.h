@@ -25,6 +25,7 @@
 #define DUCT_RX_SHIFT		8
 
 #define DUCT_TX_WAKE		(1U << (DUCT_TX_SHIFT - 2))
+#define DUCT_TX_DEFER		(1U << (DUCT_TX_SHIFT - 2))
 
 /*
  * A receive slot: one page with room for the skb's needs around the data, and
