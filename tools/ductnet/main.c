@@ -226,6 +226,7 @@ static bool ductnet_open(struct ductnet *net)
 	int ret;
 
 	net->signals.fd = -1;
+	pace_ask_scheduler();
 	pace_init(&net->pace, net->options.busy_poll_us);
 	bus_init(&net->bus);
 	net->bus.hold_us = net->options.tx_usecs;

@@ -1,12 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pace.h"
 
+#include <linux/sched.h>
+#include <linux/sched/types.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PACE_SLICE_NS	100000u
+
 /* A guest that answers a packet has the CPU for less than this. */
 #define PACE_LOST	300u
 
 /* The rest after a CPU was lost doubles, from and to. */
 #define PACE_REST_MIN	1000u
 #define PACE_REST_MAX	1000000u
+
+void pace_ask_scheduler(void)
+{
+	struct sched_attr attr;
+
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) ||
+	    attr.sched_policy != SCHED_NORMAL)
+		return;
+	attr.sched_runtime = PACE_SLICE_NS;
+	syscall(SYS_sched_setattr, 0, &attr, 0);
+}
 
 void pace_init(struct pace *pace, uint32_t poll)
 {

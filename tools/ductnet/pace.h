@@ -20,6 +20,12 @@ struct pace {
 	bool polls;
 };
 
+/*
+ * Asks the scheduler for short slices, so that this thread is let in soon after
+ * it wakes. Where that is not to be had nothing changes.
+ */
+void pace_ask_scheduler(void);
+
 /* @poll: how long to poll after work, 0 = never. */
 void pace_init(struct pace *pace, uint32_t poll);
 
