@@ -8,6 +8,12 @@
 
 #define DUCT_RX_TAIL_ORDER	get_order(DUCT_RX_TAIL_SIZE)
 
+/*
+ * A socket's queue holds far more pages than the ring: what it gives back at
+ * once is kept, in ring sizes.
+ */
+#define DUCT_RX_SPARE		4
+
 /* Octets up to which to copy a packet is cheaper than a page for its slot. */
 #define DUCT_RX_COPYBREAK	256
 
@@ -270,7 +276,7 @@ static struct page_pool *duct_rx_create_pool(struct duct_dev *duct,
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
 		.order = page ? DUCT_RX_TAIL_ORDER : 0,
 		.pool_size = duct_ring_size(&duct->rx) *
-			     (page ? DUCT_RX_PAGES - 1 : 1),
+			     (page ? DUCT_RX_PAGES - 1 : DUCT_RX_SPARE),
 		.nid = dev_to_node(duct->dev),
 		.dev = duct->dev,
 		.dma_dir = DMA_FROM_DEVICE,

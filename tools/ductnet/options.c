@@ -32,7 +32,7 @@ static const char usage[] =
 "  --busy-poll US    after work, look for more for that many microseconds\n"
 "                    before sleeping; default 200, 0 = sleep at once\n"
 "  --tx-usecs US     an interrupt only for sent packets may wait that many\n"
-"                    microseconds for more; default 100, 0 = at once\n"
+"                    microseconds for more; default 300, 0 = at once\n"
 "  --log-level LEVEL error, warn, info (default) or debug\n"
 "  --help            this text\n"
 "  --version         the version\n"

@@ -13,7 +13,7 @@
 #define OPTIONS_CARDS		64
 /* Microseconds: the defaults, and the largest of both. */
 #define OPTIONS_BUSY_POLL	200u
-#define OPTIONS_TX_USECS	100u
+#define OPTIONS_TX_USECS	300u
 #define OPTIONS_US_MAX		1000000u
 
 
