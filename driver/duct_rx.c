@@ -54,7 +54,7 @@ static void duct_rx_publish(struct duct_dev *duct)
 	}
 	for (; i < DUCT_PIECES; i++)
 		desc->length[i] = 0;
-	duct_ring_publish(ring);
+	duct_ring_publish(ring, 1);
 }
 
 /* Return: false, with nothing taken, when there is no memory. */
