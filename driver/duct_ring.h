@@ -80,18 +80,24 @@ static inline bool duct_ring_busy(const struct duct_ring *ring, u32 tail)
 }
 
 /**
- * duct_ring_publish() - hand the slot at @head to the card
- * @ring: ring with space, all other fields of the slot written
+ * duct_ring_publish() - hand the slots from @head on to the card
+ * @ring: ring with space for them, all their other fields written
+ * @count: how many
  */
-static inline void duct_ring_publish(struct duct_ring *ring)
+static inline void duct_ring_publish(struct duct_ring *ring, u32 count)
 {
-	u8 *owner = duct_ring_desc(ring, ring->head);
+	u32 end = ring->head + count;
+	u32 head;
 
-	/* Orders every field before OWNER, which the card reads first. */
+	/* Orders every field before any OWNER, which the card reads first. */
 	dma_wmb();
-	WRITE_ONCE(*owner, DUCT_OWNER_CARD);
-	/* Orders OWNER and the shadow slot before @head, for the reaper. */
-	smp_store_release(&ring->head, ring->head + 1);
+	for (head = ring->head; head != end; head++) {
+		u8 *owner = duct_ring_desc(ring, head);
+
+		WRITE_ONCE(*owner, DUCT_OWNER_CARD);
+	}
+	/* Orders OWNER and the shadow slots before @head, for the reaper. */
+	smp_store_release(&ring->head, end);
 }
 
 /**

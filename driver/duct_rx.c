@@ -262,7 +262,7 @@ int duct_rx_poll(struct duct_dev *duct, int budget)
 		/* The ring is full: the slot at head is the one just reaped. */
 		if (changed)
 			duct_rx_prepare(duct);
-		duct_ring_publish(ring);
+		duct_ring_publish(ring, 1);
 	}
 	if (sum.packets)
 		duct_rx_count(duct, &sum);
@@ -305,7 +305,7 @@ static int duct_rx_fill(struct duct_dev *duct)
 				return -ENOMEM;
 		}
 		duct_rx_prepare(duct);
-		duct_ring_publish(ring);
+		duct_ring_publish(ring, 1);
 	}
 	return 0;
 }
