@@ -193,8 +193,11 @@ static bool is_new(const struct order *o)
 	key = key << 8 | (u8)ring->tail;
 	key = key << 8 | (u8)o->next;
 	key = key << 4 | o->left;
-	key = key << 4 | o->napi << 2 | o->working << 1 | o->locked;
-	key = key << 2 | o->irq << 1 | !!o->m.regs[DUCT_DBELL / 4];
+	key = key << 2 | (u8)o->napi;
+	key = key << 1 | o->working;
+	key = key << 1 | o->locked;
+	key = key << 1 | o->irq;
+	key = key << 1 | !!o->m.regs[DUCT_DBELL / 4];
 	for (u32 i = 0; i < SIZE; i++)
 		key = key << 1 | (o->m.desc[i].owner == DUCT_OWNER_CARD);
 	slot = (u32)((key * 0x9e3779b97f4a7c15u) >> 48);
