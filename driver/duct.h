@@ -21,10 +21,15 @@
 #include "duct_ring.h"
 
 #define DUCT_CMD_SHIFT		4
-#define DUCT_TX_SHIFT		8
+#define DUCT_TX_SHIFT		9
 #define DUCT_RX_SHIFT		8
 
+/* The most segments of one skb: with fewer free slots the queue is stopped. */
+#define DUCT_TSO_SEGMENTS	64
 #define DUCT_TX_WAKE		(1U << (DUCT_TX_SHIFT - 2))
+#define DUCT_TX_DEFER		(1U << (DUCT_TX_SHIFT - 2))
+
+static_assert(DUCT_TX_WAKE >= DUCT_TSO_SEGMENTS);
 
 /*
  * A receive slot: one page with room for the skb's needs around the data, and
@@ -47,10 +52,14 @@ enum duct_xmit_counter {
 	DUCT_TX_TOO_LONG,
 	DUCT_TX_NATIVE_BAD,
 	DUCT_TX_NO_MEMORY,
+	DUCT_TX_CSUM_FAIL,
+	DUCT_TX_TSO_BAD,
 	DUCT_TX_DMA_ERROR,
 	DUCT_TX_LAST_DROP = DUCT_TX_DMA_ERROR,
 	DUCT_TX_NATIVE,
 	DUCT_TX_LINEARIZED,
+	DUCT_TX_TSO_PACKETS,
+	DUCT_TX_TSO_SEGMENTS,
 	DUCT_TX_DOORBELLS,
 	DUCT_TX_STOPS,
 	DUCT_XMIT_COUNTERS
@@ -106,18 +115,18 @@ struct duct_napi_stats {
 
 /**
  * struct duct_tx_buf - what transmit completion needs to know of a slot
- * @skb: the packet
+ * @skb: the packet; of one that was segmented the last slot has it
  * @bytes: what BQL and the statistics were told
  * @pieces: how many pieces are mapped
- * @single: piece 0 is the linear part
- * @dma: bus address of each piece
- * @len: bytes in each piece
+ * @singles: how many of them, from the first, by dma_map_single()
+ * @dma: bus address of each mapped piece
+ * @len: bytes in each mapped piece
  */
 struct duct_tx_buf {
 	struct sk_buff *skb;
 	u32 bytes;
 	u8 pieces;
-	bool single;
+	u8 singles;
 	dma_addr_t dma[DUCT_PIECES];
 	u32 len[DUCT_PIECES];
 };
@@ -179,6 +188,8 @@ enum duct_state {
  * @cmd: command ring
  * @tx: transmit ring; published by ndo_start_xmit, reaped by NAPI
  * @tx_buf: shadow of @tx
+ * @tx_hdr: headers of segments, TSO_HEADER_SIZE bytes for each slot of @tx
+ * @tx_hdr_dma: bus address of @tx_hdr
  * @rx: receive ring; NAPI does both
  * @rx_buf: shadow of @rx
  * @rx_head_pool: pages for piece 0 of a receive slot
@@ -218,6 +229,8 @@ struct duct_dev {
 
 	struct duct_ring tx;
 	struct duct_tx_buf *tx_buf;
+	void *tx_hdr;
+	dma_addr_t tx_hdr_dma;
 
 	struct duct_ring rx;
 	struct duct_rx_buf *rx_buf;
@@ -247,6 +260,17 @@ static inline void duct_count(struct duct_dev *duct,
 	atomic64_inc(&duct->slow[which]);
 }
 
+/* Context: transmit queue's lock held. */
+static inline void duct_xmit_add(struct duct_dev *duct,
+				 enum duct_xmit_counter which, u32 count)
+{
+	struct duct_xmit_stats *stats = &duct->xmit_stats;
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_add(&stats->counter[which], count);
+	u64_stats_update_end(&stats->syncp);
+}
+
 /* Context: NAPI. */
 static inline void duct_napi_count(struct duct_dev *duct,
 				   enum duct_napi_counter which)
@@ -256,6 +280,12 @@ static inline void duct_napi_count(struct duct_dev *duct,
 	u64_stats_update_begin(&stats->syncp);
 	u64_stats_inc(&stats->counter[which]);
 	u64_stats_update_end(&stats->syncp);
+}
+
+/* Shadow of the slot of a free running counter. */
+static inline struct duct_tx_buf *duct_tx_buf(struct duct_dev *duct, u32 count)
+{
+	return &duct->tx_buf[duct_ring_slot(&duct->tx, count)];
 }
 
 /* Is it of use to talk to the card? */
@@ -301,11 +331,19 @@ int duct_stop(struct net_device *netdev);
 /* duct_tx.c */
 int duct_tx_alloc(struct duct_dev *duct);
 void duct_tx_free(struct duct_dev *duct);
+void duct_tx_unmap(struct duct_dev *duct, const struct duct_tx_buf *buf);
 netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev);
 netdev_features_t duct_features_check(struct sk_buff *skb,
 				      struct net_device *netdev,
 				      netdev_features_t features);
 void duct_tx_reap(struct duct_dev *duct, int budget);
+
+/* duct_tso.c */
+int duct_tso_alloc(struct duct_dev *duct);
+void duct_tso_free(struct duct_dev *duct);
+bool duct_tso_fits(const struct sk_buff *skb, netdev_features_t features);
+u32 duct_tso_fill(struct duct_dev *duct, struct sk_buff *skb, u32 *bytes,
+		  enum duct_xmit_counter *cause);
 
 /* duct_rx.c */
 int duct_rx_alloc(struct duct_dev *duct);

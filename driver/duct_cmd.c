@@ -39,7 +39,7 @@ static int duct_cmd_run(struct duct_dev *duct, u8 type, u32 mask, u32 addr)
 	desc->err = DUCT_ERR_HW;
 	desc->filtmask = cpu_to_le32(mask);
 	desc->filtaddr = cpu_to_le32(addr);
-	duct_ring_publish(ring);
+	duct_ring_publish(ring, 1);
 	duct_ring_doorbell(ring);
 	duct_count(duct, DUCT_COMMANDS);
 

@@ -9,9 +9,13 @@ static const char duct_xmit_strings[DUCT_XMIT_COUNTERS][ETH_GSTRING_LEN] = {
 	[DUCT_TX_TOO_LONG]	= "tx_too_long",
 	[DUCT_TX_NATIVE_BAD]	= "tx_native_bad",
 	[DUCT_TX_NO_MEMORY]	= "tx_no_memory",
+	[DUCT_TX_CSUM_FAIL]	= "tx_csum_fail",
+	[DUCT_TX_TSO_BAD]	= "tx_tso_bad",
 	[DUCT_TX_DMA_ERROR]	= "tx_dma_error",
 	[DUCT_TX_NATIVE]	= "tx_native",
 	[DUCT_TX_LINEARIZED]	= "tx_linearized",
+	[DUCT_TX_TSO_PACKETS]	= "tx_tso_packets",
+	[DUCT_TX_TSO_SEGMENTS]	= "tx_tso_segments",
 	[DUCT_TX_DOORBELLS]	= "tx_doorbells",
 	[DUCT_TX_STOPS]		= "tx_stops",
 };

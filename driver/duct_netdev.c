@@ -302,8 +302,13 @@ void duct_netdev_init(struct duct_dev *duct)
 	/* The shim is pushed onto the skb itself: it can not be sent twice. */
 	netdev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	netdev->hw_features = NETIF_F_SG;
-	netdev->features = NETIF_F_SG | NETIF_F_HIGHDMA;
+	/* Segments are summed up by the CPU, which has to see all of them. */
+	if (!IS_ENABLED(CONFIG_HIGHMEM))
+		netdev->hw_features |= NETIF_F_HW_CSUM | NETIF_F_TSO |
+				       NETIF_F_TSO6;
+	netdev->features = netdev->hw_features | NETIF_F_HIGHDMA;
 	netdev->vlan_features = netdev->features;
+	netif_set_tso_max_segs(netdev, DUCT_TSO_SEGMENTS);
 }
 
 /*

@@ -6,19 +6,34 @@
 
 #include "duct.h"
 
-static void duct_xmit_count(struct duct_dev *duct, enum duct_xmit_counter which)
-{
-	struct duct_xmit_stats *stats = &duct->xmit_stats;
-
-	u64_stats_update_begin(&stats->syncp);
-	u64_stats_inc(&stats->counter[which]);
-	u64_stats_update_end(&stats->syncp);
-}
-
 static void duct_tx_ring(struct duct_dev *duct)
 {
 	if (duct_ring_doorbell(&duct->tx))
-		duct_xmit_count(duct, DUCT_TX_DOORBELLS);
+		duct_xmit_add(duct, DUCT_TX_DOORBELLS, 1);
+}
+
+/*
+ * A doorbell costs more than the rest of a packet. While the card works on what
+ * it was told of, the packets behind that wait for duct_tx_overdue(), unless
+ * they become many; a card that looks further in the ring by itself has taken
+ * them by then.
+ */
+static void duct_tx_ring_or_defer(struct duct_dev *duct)
+{
+	struct duct_ring *ring = &duct->tx;
+
+	if (ring->head - ring->rung >= DUCT_TX_DEFER ||
+	    !duct_ring_can_defer(ring))
+		duct_tx_ring(duct);
+}
+
+/* NAPI: ring for what duct_tx_ring_or_defer() left. */
+static void duct_tx_overdue(struct duct_dev *duct, struct netdev_queue *txq)
+{
+	__netif_tx_lock(txq, smp_processor_id());
+	if (duct_ring_overdue(&duct->tx))
+		duct_tx_ring(duct);
+	__netif_tx_unlock(txq);
 }
 
 /* Return: 0 when the queue was stopped. */
@@ -26,19 +41,22 @@ static int duct_tx_maybe_stop(struct duct_dev *duct)
 {
 	struct netdev_queue *txq = netdev_get_tx_queue(duct->netdev, 0);
 
-	return netif_txq_maybe_stop(txq, duct_ring_space(&duct->tx), 1,
-				    DUCT_TX_WAKE);
+	return netif_txq_maybe_stop(txq, duct_ring_space(&duct->tx),
+				    DUCT_TSO_SEGMENTS, DUCT_TX_WAKE);
 }
 
-static void duct_tx_unmap(struct duct_dev *duct, struct duct_tx_buf *buf)
+/**
+ * duct_tx_unmap() - take the pieces of a slot back
+ * @duct: the card
+ * @buf: shadow of a slot that is not the card's
+ */
+void duct_tx_unmap(struct duct_dev *duct, const struct duct_tx_buf *buf)
 {
-	unsigned int i = 0;
+	unsigned int i;
 
-	if (buf->single && buf->pieces) {
-		dma_unmap_single(duct->dev, buf->dma[0], buf->len[0],
+	for (i = 0; i < buf->singles; i++)
+		dma_unmap_single(duct->dev, buf->dma[i], buf->len[i],
 				 DMA_TO_DEVICE);
-		i = 1;
-	}
 	for (; i < buf->pieces; i++)
 		dma_unmap_page(duct->dev, buf->dma[i], buf->len[i],
 			       DMA_TO_DEVICE);
@@ -53,7 +71,7 @@ static int duct_tx_map(struct duct_dev *duct, struct sk_buff *skb,
 	unsigned int i;
 
 	buf->pieces = 0;
-	buf->single = len;
+	buf->singles = 0;
 	if (len) {
 		dma = dma_map_single(duct->dev, skb->data, len, DMA_TO_DEVICE);
 		if (dma_mapping_error(duct->dev, dma))
@@ -61,6 +79,7 @@ static int duct_tx_map(struct duct_dev *duct, struct sk_buff *skb,
 		buf->dma[0] = dma;
 		buf->len[0] = len;
 		buf->pieces = 1;
+		buf->singles = 1;
 	}
 
 	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
@@ -108,6 +127,10 @@ static bool duct_tx_prepare(struct duct_dev *duct, struct sk_buff *skb,
 	if (!pskb_may_pull(skb, DUCT_ETHER_HLEN))
 		return false;
 	*dst = duct_addr_from_mac(skb->data);
+	/* From whom duct_features_check() is not asked, as pktgen. */
+	*cause = DUCT_TX_CSUM_FAIL;
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
+		return false;
 
 	*native = duct_frame_is_native(skb->data);
 	if (*native) {
@@ -130,16 +153,35 @@ static bool duct_tx_prepare(struct duct_dev *duct, struct sk_buff *skb,
 		*cause = DUCT_TX_NO_MEMORY;
 		if (skb_linearize(skb))
 			return false;
-		duct_xmit_count(duct, DUCT_TX_LINEARIZED);
+		duct_xmit_add(duct, DUCT_TX_LINEARIZED, 1);
 	}
 	return true;
 }
 
-static void duct_tx_publish(struct duct_dev *duct,
-			    const struct duct_tx_buf *buf, u32 dst)
+/*
+ * Make one packet of @skb in the slot at head.
+ * Return: how many slots were filled, 0 with @cause.
+ */
+static u32 duct_tx_fill(struct duct_dev *duct, struct sk_buff *skb, u32 *bytes,
+			enum duct_xmit_counter *cause)
 {
-	struct duct_pkt_desc *desc = duct_ring_desc(&duct->tx, duct->tx.head);
+	u32 head = duct->tx.head;
+	struct duct_pkt_desc *desc = duct_ring_desc(&duct->tx, head);
+	struct duct_tx_buf *buf = duct_tx_buf(duct, head);
 	unsigned int i;
+	bool native;
+	u32 dst;
+
+	*bytes = skb->len;
+	if (!duct_tx_prepare(duct, skb, &dst, &native, cause))
+		return 0;
+	*cause = DUCT_TX_DMA_ERROR;
+	if (duct_tx_map(duct, skb, buf))
+		return 0;
+	buf->skb = skb;
+	buf->bytes = *bytes;
+	if (native)
+		duct_xmit_add(duct, DUCT_TX_NATIVE, 1);
 
 	for (i = 0; i < buf->pieces; i++) {
 		desc->length[i] = cpu_to_le32(buf->len[i]);
@@ -149,7 +191,7 @@ static void duct_tx_publish(struct duct_dev *duct,
 		desc->length[i] = 0;
 	desc->dst = cpu_to_le32(dst);
 	desc->src = cpu_to_le32(duct->hwaddr);
-	duct_ring_publish(&duct->tx);
+	return 1;
 }
 
 /**
@@ -157,9 +199,10 @@ static void duct_tx_publish(struct duct_dev *duct,
  * @skb: the frame; consumed unless busy
  * @netdev: the interface
  *
- * The pieces of the skb become the pieces of the descriptor. The doorbell waits
- * while the stack has more to send, and is rung for what was published before
- * even when this frame is dropped.
+ * The pieces of the skb become the pieces of the descriptor, or of as many as
+ * it has segments. The doorbell waits while the stack has more to send or the
+ * card is at work, and what was published before is not forgotten even when
+ * this frame is dropped.
  *
  * Context: softirq or BH disabled, transmit queue's lock held.
  */
@@ -167,49 +210,40 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
 	struct netdev_queue *txq = netdev_get_tx_queue(netdev, 0);
 	struct duct_dev *duct = netdev_priv(netdev);
-	struct duct_ring *ring = &duct->tx;
 	bool more = netdev_xmit_more();
 	enum duct_xmit_counter cause;
-	u32 bytes = skb->len;
-	struct duct_tx_buf *buf;
-	bool native;
-	u32 dst;
+	u32 slots;
+	u32 bytes;
 
 	if (!duct_tx_maybe_stop(duct)) {
-		duct_tx_ring(duct);
+		duct_tx_ring_or_defer(duct);
 		return NETDEV_TX_BUSY;
 	}
 
-	if (!duct_tx_prepare(duct, skb, &dst, &native, &cause))
+	if (skb_is_gso(skb))
+		slots = duct_tso_fill(duct, skb, &bytes, &cause);
+	else
+		slots = duct_tx_fill(duct, skb, &bytes, &cause);
+	if (!slots)
 		goto drop;
-
-	buf = &duct->tx_buf[duct_ring_slot(ring, ring->head)];
-	if (duct_tx_map(duct, skb, buf)) {
-		cause = DUCT_TX_DMA_ERROR;
-		goto drop;
-	}
-	buf->skb = skb;
-	buf->bytes = bytes;
-	if (native)
-		duct_xmit_count(duct, DUCT_TX_NATIVE);
 	skb_tx_timestamp(skb);
 	/* First: the card may complete a slot as soon as it is published. */
 	more = !__netdev_tx_sent_queue(txq, bytes, more);
-	duct_tx_publish(duct, buf, dst);
+	duct_ring_publish(&duct->tx, slots);
 
 	if (!duct_tx_maybe_stop(duct)) {
-		duct_xmit_count(duct, DUCT_TX_STOPS);
+		duct_xmit_add(duct, DUCT_TX_STOPS, 1);
 		more = false;
 	}
 	if (!more)
-		duct_tx_ring(duct);
+		duct_tx_ring_or_defer(duct);
 	return NETDEV_TX_OK;
 
 drop:
-	duct_xmit_count(duct, cause);
+	duct_xmit_add(duct, cause, max_t(u32, skb_shinfo(skb)->gso_segs, 1));
 	dev_kfree_skb_any(skb);
 	if (!more)
-		duct_tx_ring(duct);
+		duct_tx_ring_or_defer(duct);
 	return NETDEV_TX_OK;
 }
 
@@ -229,16 +263,24 @@ static unsigned int duct_tx_pieces(const struct sk_buff *skb)
  * @netdev: the interface
  * @features: what the stack would use
  *
+ * Checksums are left open only in what duct_tso_fill() takes. All others are
+ * the stack's, outside of the queue's lock.
+ *
  * Without NETIF_F_SG the stack makes one piece of a frame that has too many.
- * What is segmented first may still end up with too many; duct_start_xmit()
+ * What it segments first may still end up with too many; duct_start_xmit()
  * linearizes those.
  */
 netdev_features_t duct_features_check(struct sk_buff *skb,
 				      struct net_device *netdev,
 				      netdev_features_t features)
 {
-	if (!skb_is_gso(skb) && duct_tx_pieces(skb) > DUCT_PIECES)
-		features &= ~NETIF_F_SG;
+	if (!skb_is_gso(skb)) {
+		features &= ~NETIF_F_CSUM_MASK;
+		if (duct_tx_pieces(skb) > DUCT_PIECES)
+			features &= ~NETIF_F_SG;
+	} else if (!duct_tso_fits(skb, features)) {
+		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
+	}
 	return features;
 }
 
@@ -256,13 +298,13 @@ static unsigned int duct_tx_clean(struct duct_dev *duct, int budget,
 
 	*bytes = 0;
 	while (duct_ring_busy(ring, tail) && duct_ring_done(ring, tail)) {
-		struct duct_tx_buf *buf;
+		struct duct_tx_buf *buf = duct_tx_buf(duct, tail);
 
-		buf = &duct->tx_buf[duct_ring_slot(ring, tail)];
 		duct_tx_unmap(duct, buf);
 		packets++;
 		*bytes += buf->bytes;
-		napi_consume_skb(buf->skb, budget);
+		if (buf->skb)
+			napi_consume_skb(buf->skb, budget);
 		buf->skb = NULL;
 		tail++;
 	}
@@ -295,6 +337,8 @@ void duct_tx_reap(struct duct_dev *duct, int budget)
 	    !netif_txq_completed_wake(txq, packets, bytes,
 				      duct_ring_space(&duct->tx), DUCT_TX_WAKE))
 		duct_napi_count(duct, DUCT_TX_WAKES);
+	if (duct_ring_overdue(&duct->tx))
+		duct_tx_overdue(duct, txq);
 }
 
 /**
@@ -314,10 +358,18 @@ int duct_tx_alloc(struct duct_dev *duct)
 		return -ENOMEM;
 
 	err = duct_ring_alloc(&duct->tx, duct->dev);
-	if (err) {
-		kvfree(duct->tx_buf);
-		duct->tx_buf = NULL;
-	}
+	if (err)
+		goto err_free_buf;
+	err = duct_tso_alloc(duct);
+	if (err)
+		goto err_free_ring;
+	return 0;
+
+err_free_ring:
+	duct_ring_free(&duct->tx, duct->dev);
+err_free_buf:
+	kvfree(duct->tx_buf);
+	duct->tx_buf = NULL;
 	return err;
 }
 
@@ -337,14 +389,15 @@ void duct_tx_free(struct duct_dev *duct)
 	duct_tx_clean(duct, 0, &bytes);
 	local_bh_enable();
 	for (tail = ring->tail; tail != ring->head; tail++) {
-		struct duct_tx_buf *buf;
+		struct duct_tx_buf *buf = duct_tx_buf(duct, tail);
 
-		buf = &duct->tx_buf[duct_ring_slot(ring, tail)];
 		duct_tx_unmap(duct, buf);
-		dev_kfree_skb_any(buf->skb);
+		if (buf->skb)
+			dev_kfree_skb_any(buf->skb);
 		duct_count(duct, DUCT_TX_FLUSHED);
 	}
 	netdev_reset_queue(duct->netdev);
+	duct_tso_free(duct);
 	duct_ring_free(ring, duct->dev);
 	kvfree(duct->tx_buf);
 	duct->tx_buf = NULL;

@@ -79,9 +79,10 @@ static bool fake_run(struct bus_station *station, unsigned int budget)
 	return f->to_send;
 }
 
-static void fake_flush(struct bus_station *station)
+static bool fake_flush(struct bus_station *station)
 {
 	fake_of(station)->flushes++;
+	return false;
 }
 
 static const struct bus_station_ops fake_ops = {

@@ -80,7 +80,8 @@ static void defaults(void **state)
 	assert_string_equal(options.card[0].path, "/run/a");
 	assert_int_equal(options.card[0].signal, CARD_SIGNAL_BURST);
 	assert_null(options.quotes);
-	assert_int_equal(options.busy_poll_us, 0);
+	assert_int_equal(options.busy_poll_us, OPTIONS_BUSY_POLL);
+	assert_int_equal(options.tx_usecs, OPTIONS_TX_USECS);
 	assert_int_equal(options.log_level, LOG_LEVEL_INFO);
 }
 
