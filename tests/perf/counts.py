@@ -149,7 +149,7 @@ class Counts:
             tx, rx = guest.run(f"cd /sys/class/net/{dev}/statistics; cat tx_packets rx_packets").split()
             said[side] = {"interrupts": count_interrupts(guest.read("/proc/interrupts"), numbers),
                           "tx": int(tx), "rx": int(rx)}
-            if nic.name == "duct":
+            if not nic.device:
                 doorbells = guest.run(f"ethtool -S {dev} | sed -n 's/ *tx_doorbells: //p'")
                 said[side]["doorbells"] = int(doorbells)
         return said

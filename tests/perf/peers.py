@@ -233,7 +233,7 @@ class Dpdk:
         packets, octets = received(stations.say("show port stats all"))
         took = time.monotonic() - start
         # Both are read while packets arrive, one after the other.
-        if abs(octets / packets - size) > 1:
+        if abs(octets / packets / size - 1) > 0.01:
             raise PeerError(f"{self.name}: {packets} packets have {octets} octets")
         return {"size": size, "packets_per_s": packets / took, "bytes_per_s": octets / took,
                 "switch_cpu": (process_cpu(switch.process.pid) - cpu) / took}

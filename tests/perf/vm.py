@@ -30,10 +30,8 @@ class Nic:
     def __init__(self, number, name, device, mtu, backend=None):
         self.number, self.name, self.device, self.mtu = number, name, device, mtu
         self.backend = backend
+        self.macs = {side: f"52:54:00:00:{number:02x}:0{1 + (side == 'b')}" for side in "ab"}
         self.dev = {}
-
-    def mac(self, side):
-        return f"52:54:00:00:{self.number:02x}:0{1 + (side == 'b')}"
 
     def address(self, side):
         return f"10.{100 + self.number}.0.{1 + (side == 'b')}"
@@ -52,10 +50,11 @@ class Nic:
                      f"remote.type=unix,remote.path={path}-{other}"
         else:
             netdev = f"tap,id={net},fd={taps[side]}"
-        return ["-netdev", netdev, "-device", f"{self.device},netdev={net},mac={self.mac(side)},romfile="]
+        return ["-netdev", netdev, "-device", f"{self.device},netdev={net},mac={self.macs[side]},romfile="]
 
 
 def nics():
+    """duct-sleep is duct without ductnet's polling."""
     return [
         Nic(0, "duct", None, 16368),
         Nic(1, "virtio-stream", "virtio-net-pci", 9000, "stream"),
@@ -64,6 +63,7 @@ def nics():
         Nic(4, "igb", "igb", 9000, "stream"),
         Nic(5, "vmxnet3", "vmxnet3", 9000, "stream"),
         Nic(6, "e1000e", "e1000e", 9000, "stream"),
+        Nic(7, "duct-sleep", None, 16368),
     ]
 
 
@@ -149,13 +149,17 @@ class Bench:
         self.seconds = seconds
         self.lab = lab
         self.nics = nics()
-        self.net = lab.ductnet(2)
+        nets = [lab.ductnet(2), lab.ductnet(2, "--busy-poll", "0")]
         self.guests = {}
-        for side, card in zip("ab", self.net.cards):
+        for number, side in enumerate("ab"):
+            cards = [net.cards[number] for net in nets]
             arguments = [word for nic in self.nics for word in nic.arguments(side, lab.directory, taps.fds)]
-            self.guests[side] = lab.guest(side, [card], qemu_args=[*arguments, *qemu_args(side)],
+            self.guests[side] = lab.guest(side, cards, qemu_args=[*arguments, *qemu_args(side)],
                                           fds=taps.fds.values(), memory="1G", life=4 * 3600)
-        self.pids = [self.net.process.pid] + [guest.process.pid for guest in self.guests.values()]
+            for nic in self.nics:
+                if not nic.device:
+                    nic.macs[side] = cards[nic.name == "duct-sleep"].mac
+        self.pids = [net.process.pid for net in nets] + [guest.process.pid for guest in self.guests.values()]
 
     def prepare(self, program):
         """program is what load.c was built to. Each guest has a CPU of its own, if there are two."""
@@ -169,11 +173,15 @@ class Bench:
             guest.put("/usr/bin/load", program, mode=0o755)
             by_mac = {link["address"]: link["ifname"] for link in json.loads(guest.run("ip -j link"))}
             for nic in self.nics:
-                nic.dev[side] = "duct0" if nic.name == "duct" else by_mac[nic.mac(side)]
+                nic.dev[side] = by_mac[nic.macs[side]]
 
     def chosen(self, only):
         """Those of the cards that are named, or all."""
         return [nic for nic in self.nics if not only or nic.name in only]
+
+    def segments(self, nic):
+        """Whether the card cuts up what TCP sends (TSO)."""
+        return "tcp-segmentation-offload: on" in self.guests["a"].run(f"ethtool -k {nic.dev['a']}")
 
     def up(self, nic, mtu):
         for side, guest in self.guests.items():
@@ -232,7 +240,7 @@ class Bench:
         sender = a.start("exec sh -c 'echo start >/proc/net/pktgen/pgctrl'")
         said = b.run(f"load rate /sys/class/net/{nic.dev['b']}/statistics/rx_packets {self.seconds * 1000}",
                      timeout=self.seconds + 30)
-        sender.kill("INT")
+        sender.kill()
         return parse_rate(said)[0]
 
     def round_trip(self, nic, busy):
