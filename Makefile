@@ -81,17 +81,20 @@ $(B)/%.o: %.c Makefile
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS) $(TOOL_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
-PERF := $(addprefix $(B)/tests/perf/,bus count.so guest/udp)
+PERF := $(addprefix $(B)/tests/perf/,bus count.so guest/load peer)
 
 $(B)/tests/perf/bus: $(B)/tests/perf/bus.o $(LIB_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(B)/tests/perf/peer: $(B)/tests/perf/peer.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lvdeplug
 
 $(B)/tests/perf/count.so: tests/perf/count.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MF $@.d -shared -fPIC -fvisibility=hidden -o $@ $<
 
-$(B)/tests/perf/guest/udp: $(B)/tests/perf/guest/udp.o
-	$(CC) $(ALL_LDFLAGS) -static -o $@ $^
+$(B)/tests/perf/guest/load: $(B)/tests/perf/guest/load.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 perf: $(PERF)
 

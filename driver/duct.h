@@ -27,6 +27,7 @@
 /* The most segments of one skb: with fewer free slots the queue is stopped. */
 #define DUCT_TSO_SEGMENTS	64
 #define DUCT_TX_WAKE		(1U << (DUCT_TX_SHIFT - 2))
+#define DUCT_TX_DEFER		(1U << (DUCT_TX_SHIFT - 2))
 
 static_assert(DUCT_TX_WAKE >= DUCT_TSO_SEGMENTS);
 

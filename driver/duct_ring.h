@@ -26,7 +26,7 @@
  * @shift: log2 of the number of descriptors
  * @head: next slot to publish; free running, written by the publishing side
  * @tail: next slot to reap; free running, written by the reaping side
- * @rung: @head when the doorbell was rung last, publishing side only
+ * @rung: @head when the doorbell was rung last, written by the publishing side
  */
 struct duct_ring {
 	void *desc;
@@ -110,7 +110,7 @@ static inline bool duct_ring_doorbell(struct duct_ring *ring)
 {
 	if (ring->rung == ring->head)
 		return false;
-	ring->rung = ring->head;
+	WRITE_ONCE(ring->rung, ring->head);
 	/* writel() orders OWNER in coherent memory before the doorbell. */
 	writel(ring->dbell | duct_ring_slot(ring, ring->head - 1),
 	       ring->regs + DUCT_DBELL);
@@ -140,6 +140,43 @@ static inline void duct_ring_reap(struct duct_ring *ring, u32 tail)
 {
 	/* Orders our last use of the slots before the publisher's next. */
 	smp_store_release(&ring->tail, tail);
+}
+
+/* Is there a slot the card was told of that is not reaped? */
+static inline bool duct_ring_told(const struct duct_ring *ring, u32 tail)
+{
+	return (s32)(READ_ONCE(ring->rung) - tail) > 0;
+}
+
+/**
+ * duct_ring_can_defer() - may the doorbell wait for the reaping side?
+ * @ring: ring, after duct_ring_publish()
+ *
+ * While the card was told of slots that are not reaped, their completion has
+ * the reaping side call duct_ring_overdue().
+ *
+ * Return: true when that is sure to see what was published.
+ */
+static inline bool duct_ring_can_defer(const struct duct_ring *ring)
+{
+	/* Orders @head before @tail; the reaping side has it the other way. */
+	smp_mb();
+	return duct_ring_told(ring, READ_ONCE(ring->tail));
+}
+
+/**
+ * duct_ring_overdue() - does the card wait for a doorbell?
+ * @ring: ring, after duct_ring_reap()
+ *
+ * Return: true when something is published, and the card was told of none of
+ * it. The publishing side then has to ring.
+ */
+static inline bool duct_ring_overdue(const struct duct_ring *ring)
+{
+	/* Orders @tail before @head; the publishing side has it the other way. */
+	smp_mb();
+	return READ_ONCE(ring->head) != ring->tail &&
+	       !duct_ring_told(ring, ring->tail);
 }
 
 #endif /* DUCT_RING_H */

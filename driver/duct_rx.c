@@ -8,6 +8,24 @@
 
 #define DUCT_RX_TAIL_ORDER	get_order(DUCT_RX_TAIL_SIZE)
 
+/*
+ * A socket's queue holds far more pages than the ring: what it gives back at
+ * once is kept, in ring sizes.
+ */
+#define DUCT_RX_SPARE		4
+
+/* Octets up to which to copy a packet is cheaper than a page for its slot. */
+#define DUCT_RX_COPYBREAK	256
+
+static_assert(DUCT_RX_COPYBREAK <= DUCT_RX_HEAD_ROOM);
+
+/* What a poll received, for the statistics. */
+struct duct_rx_sum {
+	unsigned int packets;
+	unsigned int bytes;
+	unsigned int multicast;
+};
+
 static struct duct_rx_buf *duct_rx_shadow(const struct duct_dev *duct,
 					  u32 count)
 {
@@ -38,8 +56,8 @@ static unsigned int duct_rx_pages(u32 len)
 	return 1 + DIV_ROUND_UP(len - DUCT_RX_HEAD_ROOM, DUCT_RX_TAIL_SIZE);
 }
 
-/* Hand the slot at head to the card, with the pages its shadow has. */
-static void duct_rx_publish(struct duct_dev *duct)
+/* Fill in the slot at head, with the pages its shadow has. */
+static void duct_rx_prepare(struct duct_dev *duct)
 {
 	struct duct_ring *ring = &duct->rx;
 	struct duct_pkt_desc *desc = duct_ring_desc(ring, ring->head);
@@ -54,7 +72,6 @@ static void duct_rx_publish(struct duct_dev *duct)
 	}
 	for (; i < DUCT_PIECES; i++)
 		desc->length[i] = 0;
-	duct_ring_publish(ring, 1);
 }
 
 /* Return: false, with nothing taken, when there is no memory. */
@@ -104,15 +121,62 @@ static struct sk_buff *duct_rx_build(struct duct_dev *duct,
 	return skb;
 }
 
+/* A copy of a short packet; the slot keeps its pages. */
+static struct sk_buff *duct_rx_copy(struct duct_dev *duct,
+				    const struct duct_rx_buf *buf, u32 len)
+{
+	void *data = page_address(buf->page[0]) + DUCT_RX_HEADROOM;
+	dma_addr_t dma = page_pool_get_dma_addr(buf->page[0]);
+	struct sk_buff *skb;
+
+	BUILD_BUG_ON(NET_SKB_PAD < DUCT_NATIVE_HLEN);
+	skb = napi_alloc_skb(&duct->napi, NET_IP_ALIGN + len);
+	if (unlikely(!skb))
+		return NULL;
+	/* A second time: the shim is in front of the Ethernet header. */
+	skb_reserve(skb, NET_IP_ALIGN);
+
+	dma_sync_single_range_for_cpu(duct->dev, dma, DUCT_RX_HEADROOM, len,
+				      DMA_FROM_DEVICE);
+	skb_put_data(skb, data, len);
+	dma_sync_single_range_for_device(duct->dev, dma, DUCT_RX_HEADROOM, len,
+					 DMA_FROM_DEVICE);
+	return skb;
+}
+
+/*
+ * The packet in the pages it came in, which are replaced first: a slot is never
+ * without memory, and without memory for others it keeps its own.
+ */
+static struct sk_buff *duct_rx_take(struct duct_dev *duct,
+				    struct duct_rx_buf *buf, u32 len)
+{
+	unsigned int pages = duct_rx_pages(len);
+	struct page *fresh[DUCT_RX_PAGES];
+	struct sk_buff *skb;
+	unsigned int i;
+
+	if (unlikely(!duct_rx_fresh(duct, fresh, pages)))
+		return NULL;
+	skb = duct_rx_build(duct, buf, len);
+	if (unlikely(!skb)) {
+		for (i = 0; i < pages; i++)
+			page_pool_recycle_direct(duct_rx_pool(duct, i),
+						 fresh[i]);
+		return NULL;
+	}
+	memcpy(buf->page, fresh, pages * sizeof(*fresh));
+	return skb;
+}
+
 /* From payload to frame: docs/ethernet.md, "Packets". */
 static void duct_rx_frame(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
-			  u32 src)
+			  u32 src, struct duct_rx_sum *sum)
 {
-	struct duct_napi_stats *stats = &duct->napi_stats;
 	u32 len = skb->len;
 
 	if (duct_payload_is_ether(skb->data, len, dst)) {
-		skb_pull(skb, DUCT_SHIM_LEN);
+		__skb_pull(skb, DUCT_SHIM_LEN);
 	} else {
 		duct_chardev_receive(duct, skb, dst, src);
 		skb_push(skb, DUCT_NATIVE_HLEN);
@@ -120,58 +184,57 @@ static void duct_rx_frame(struct duct_dev *duct, struct sk_buff *skb, u32 dst,
 		duct_napi_count(duct, DUCT_RX_NATIVE);
 	}
 
-	u64_stats_update_begin(&stats->syncp);
-	u64_stats_inc(&stats->rx_packets);
-	u64_stats_add(&stats->rx_bytes, skb->len);
-	if (is_multicast_ether_addr(skb->data))
-		u64_stats_inc(&stats->rx_multicast);
-	u64_stats_update_end(&stats->syncp);
+	sum->packets++;
+	sum->bytes += skb->len;
+	sum->multicast += is_multicast_ether_addr(skb->data);
 
 	skb->protocol = eth_type_trans(skb, duct->netdev);
 	napi_gro_receive(&duct->napi, skb);
 }
 
 /*
- * Take the packet out of the slot at @tail, whose pages it lies in are
- * replaced first: a slot is never without memory, and without memory for
- * others it keeps its own and the packet is lost.
+ * Take the packet out of the slot at @tail; a bad one, or one there is no
+ * memory for, is lost.
+ * Return: true when the slot has other pages now.
  */
-static void duct_rx_packet(struct duct_dev *duct, u32 tail)
+static bool duct_rx_packet(struct duct_dev *duct, u32 tail,
+			   struct duct_rx_sum *sum)
 {
 	const struct duct_pkt_desc *desc = duct_ring_desc(&duct->rx, tail);
 	struct duct_rx_buf *buf = duct_rx_shadow(duct, tail);
 	u32 len = le32_to_cpu(READ_ONCE(desc->pktlen));
 	u32 dst = le32_to_cpu(READ_ONCE(desc->dst));
 	u32 src = le32_to_cpu(READ_ONCE(desc->src));
-	struct page *fresh[DUCT_RX_PAGES];
+	bool copy = len <= DUCT_RX_COPYBREAK;
 	struct sk_buff *skb;
-	unsigned int pages;
-	unsigned int i;
 
 	if (unlikely(len > DUCT_PACKET_MAX)) {
 		duct_napi_count(duct, DUCT_RX_BAD_LENGTH);
-		return;
+		return false;
 	}
 	/* Only some cards promise that a sender does not hear itself. */
 	if (unlikely(src == duct->hwaddr)) {
 		duct_napi_count(duct, DUCT_RX_OWN);
-		return;
+		return false;
 	}
-	pages = duct_rx_pages(len);
-	if (unlikely(!duct_rx_fresh(duct, fresh, pages))) {
-		duct_napi_count(duct, DUCT_RX_ALLOC_FAIL);
-		return;
-	}
-	skb = duct_rx_build(duct, buf, len);
+	skb = copy ? duct_rx_copy(duct, buf, len) : duct_rx_take(duct, buf, len);
 	if (unlikely(!skb)) {
-		for (i = 0; i < pages; i++)
-			page_pool_recycle_direct(duct_rx_pool(duct, i),
-						 fresh[i]);
 		duct_napi_count(duct, DUCT_RX_ALLOC_FAIL);
-		return;
+		return false;
 	}
-	memcpy(buf->page, fresh, pages * sizeof(*fresh));
-	duct_rx_frame(duct, skb, dst, src);
+	duct_rx_frame(duct, skb, dst, src, sum);
+	return !copy;
+}
+
+static void duct_rx_count(struct duct_dev *duct, const struct duct_rx_sum *sum)
+{
+	struct duct_napi_stats *stats = &duct->napi_stats;
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_add(&stats->rx_packets, sum->packets);
+	u64_stats_add(&stats->rx_bytes, sum->bytes);
+	u64_stats_add(&stats->rx_multicast, sum->multicast);
+	u64_stats_update_end(&stats->syncp);
 }
 
 /**
@@ -185,17 +248,24 @@ static void duct_rx_packet(struct duct_dev *duct, u32 tail)
 int duct_rx_poll(struct duct_dev *duct, int budget)
 {
 	struct duct_ring *ring = &duct->rx;
+	struct duct_rx_sum sum = { };
 	int done;
 
 	for (done = 0; done < budget; done++) {
 		u32 tail = ring->tail;
+		bool changed;
 
 		if (!duct_ring_done(ring, tail))
 			break;
-		duct_rx_packet(duct, tail);
+		changed = duct_rx_packet(duct, tail, &sum);
 		duct_ring_reap(ring, tail + 1);
-		duct_rx_publish(duct);
+		/* The ring is full: the slot at head is the one just reaped. */
+		if (changed)
+			duct_rx_prepare(duct);
+		duct_ring_publish(ring, 1);
 	}
+	if (sum.packets)
+		duct_rx_count(duct, &sum);
 	return done;
 }
 
@@ -206,7 +276,7 @@ static struct page_pool *duct_rx_create_pool(struct duct_dev *duct,
 		.flags = PP_FLAG_DMA_MAP | PP_FLAG_DMA_SYNC_DEV,
 		.order = page ? DUCT_RX_TAIL_ORDER : 0,
 		.pool_size = duct_ring_size(&duct->rx) *
-			     (page ? DUCT_RX_PAGES - 1 : 1),
+			     (page ? DUCT_RX_PAGES - 1 : DUCT_RX_SPARE),
 		.nid = dev_to_node(duct->dev),
 		.dev = duct->dev,
 		.dma_dir = DMA_FROM_DEVICE,
@@ -234,7 +304,8 @@ static int duct_rx_fill(struct duct_dev *duct)
 			if (!buf->page[i])
 				return -ENOMEM;
 		}
-		duct_rx_publish(duct);
+		duct_rx_prepare(duct);
+		duct_ring_publish(ring, 1);
 	}
 	return 0;
 }

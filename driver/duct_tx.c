@@ -12,6 +12,30 @@ static void duct_tx_ring(struct duct_dev *duct)
 		duct_xmit_add(duct, DUCT_TX_DOORBELLS, 1);
 }
 
+/*
+ * A doorbell costs more than the rest of a packet. While the card works on what
+ * it was told of, the packets behind that wait for duct_tx_overdue(), unless
+ * they become many; a card that looks further in the ring by itself has taken
+ * them by then.
+ */
+static void duct_tx_ring_or_defer(struct duct_dev *duct)
+{
+	struct duct_ring *ring = &duct->tx;
+
+	if (ring->head - ring->rung >= DUCT_TX_DEFER ||
+	    !duct_ring_can_defer(ring))
+		duct_tx_ring(duct);
+}
+
+/* NAPI: ring for what duct_tx_ring_or_defer() left. */
+static void duct_tx_overdue(struct duct_dev *duct, struct netdev_queue *txq)
+{
+	__netif_tx_lock(txq, smp_processor_id());
+	if (duct_ring_overdue(&duct->tx))
+		duct_tx_ring(duct);
+	__netif_tx_unlock(txq);
+}
+
 /* Return: 0 when the queue was stopped. */
 static int duct_tx_maybe_stop(struct duct_dev *duct)
 {
@@ -176,8 +200,9 @@ static u32 duct_tx_fill(struct duct_dev *duct, struct sk_buff *skb, u32 *bytes,
  * @netdev: the interface
  *
  * The pieces of the skb become the pieces of the descriptor, or of as many as
- * it has segments. The doorbell waits while the stack has more to send, and is
- * rung for what was published before even when this frame is dropped.
+ * it has segments. The doorbell waits while the stack has more to send or the
+ * card is at work, and what was published before is not forgotten even when
+ * this frame is dropped.
  *
  * Context: softirq or BH disabled, transmit queue's lock held.
  */
@@ -191,7 +216,7 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	u32 bytes;
 
 	if (!duct_tx_maybe_stop(duct)) {
-		duct_tx_ring(duct);
+		duct_tx_ring_or_defer(duct);
 		return NETDEV_TX_BUSY;
 	}
 
@@ -211,14 +236,14 @@ netdev_tx_t duct_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		more = false;
 	}
 	if (!more)
-		duct_tx_ring(duct);
+		duct_tx_ring_or_defer(duct);
 	return NETDEV_TX_OK;
 
 drop:
 	duct_xmit_add(duct, cause, max_t(u32, skb_shinfo(skb)->gso_segs, 1));
 	dev_kfree_skb_any(skb);
 	if (!more)
-		duct_tx_ring(duct);
+		duct_tx_ring_or_defer(duct);
 	return NETDEV_TX_OK;
 }
 
@@ -312,6 +337,8 @@ void duct_tx_reap(struct duct_dev *duct, int budget)
 	    !netif_txq_completed_wake(txq, packets, bytes,
 				      duct_ring_space(&duct->tx), DUCT_TX_WAKE))
 		duct_napi_count(duct, DUCT_TX_WAKES);
+	if (duct_ring_overdue(&duct->tx))
+		duct_tx_overdue(duct, txq);
 }
 
 /**

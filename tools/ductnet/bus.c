@@ -57,6 +57,19 @@ void bus_wake(struct bus_station *station)
 	station->awake = true;
 }
 
+bool bus_look(struct bus *bus)
+{
+	bool found = false;
+
+	for (struct bus_station *s = bus->stations; s; s = s->next) {
+		if (!s->ops->look || !s->ops->look(s))
+			continue;
+		s->awake = true;
+		found = true;
+	}
+	return found;
+}
+
 /* Asks every station, once for as long as nothing changes. */
 static void learn(struct bus *bus, struct bus_route *route, uint32_t dst)
 {
@@ -146,14 +159,16 @@ bool bus_run(struct bus *bus)
 		if (s->ops->run(s, BUS_BUDGET))
 			s->awake = true;
 	}
-	if (!first)
+	if (!first && !bus->held)
 		return false;
+	bus->held = false;
 	for (struct bus_station *s = bus->stations; s; s = s->next) {
-		if (s->touched && s->ops->flush)
-			s->ops->flush(s);
-		s->touched = false;
+		s->touched = s->touched && s->ops->flush && s->ops->flush(s);
+		bus->held |= s->touched;
 		left |= s->awake;
 	}
+	if (!first)
+		return false;
 	bus->counters.rounds++;
 	/* Who ran first is the last now: of scarce room all get the same. */
 	unlink_station(first);

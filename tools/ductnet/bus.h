@@ -51,8 +51,14 @@ struct bus_station_ops {
 	 * Return: true when more may be waiting.
 	 */
 	bool (*run)(struct bus_station *station, unsigned int budget);
-	/* The round is over: tell the host of it (interrupts). May be NULL. */
-	void (*flush)(struct bus_station *station);
+	/* Has it work that nobody told it of? May be NULL: it has not. */
+	bool (*look)(struct bus_station *station);
+	/*
+	 * The round is over: tell the host of it (interrupts). May be NULL.
+	 * Return: true when it keeps something back: it is called again at the
+	 * end of the next round.
+	 */
+	bool (*flush)(struct bus_station *station);
 };
 
 /* Embed it. The bus knows stations by this alone. */
@@ -90,6 +96,9 @@ struct bus {
 	struct bus_station *stations;
 	struct bus_counters counters;
 	uint64_t generation;		/* bus_changed() counts; routes have 0 at first */
+	uint64_t now_us;		/* the caller's clock */
+	uint32_t hold_us;		/* how long @flush may keep something back */
+	bool held;			/* some station does */
 	struct bus_route route[BUS_ROUTES];
 };
 
@@ -104,12 +113,19 @@ void bus_changed(struct bus *bus);
 /* Ask for @run in the next round. */
 void bus_wake(struct bus_station *station);
 
+/*
+ * Wakes those that have work nobody told them of.
+ * Return: true when there are such.
+ */
+bool bus_look(struct bus *bus);
+
 /* Hand a packet to every other station that accepts it. */
 void bus_send(struct bus_station *sender, const struct bus_packet *packet);
 
 /*
  * One round: each awake station runs with a fair share, then each that ran or
- * was offered a packet is flushed. Who runs first changes from round to round.
+ * was offered a packet, or kept something back, is flushed. Who runs first
+ * changes from round to round.
  * Return: true when work is left for another round.
  */
 bool bus_run(struct bus *bus);

@@ -14,6 +14,8 @@
 static void signal_event(struct card *card)
 {
 	card->event_pending = false;
+	card->event_urgent = false;
+	card->event_sent = 0;
 	card->counters.signals++;
 	card->host.signal(card->host.ctx, DUCT_VECTOR_EVENT);
 }
@@ -26,7 +28,12 @@ void card_event(struct card *card, uint32_t flag)
 	card->counters.events++;
 	switch (card->signal) {
 	case CARD_SIGNAL_BURST:
+		if (!card->event_pending)
+			card->event_since = card->station.bus->now_us;
 		card->event_pending = true;
+		if (flag != DUCT_EV_TXCOMP ||
+		    ++card->event_sent >= ring_size(&card->tx) / 4)
+			card->event_urgent = true;
 		break;
 	case CARD_SIGNAL_EACH:
 		signal_event(card);
@@ -38,10 +45,17 @@ void card_event(struct card *card, uint32_t flag)
 	}
 }
 
-void card_flush_events(struct card *card)
+bool card_flush_events(struct card *card)
 {
-	if (card->event_pending)
-		signal_event(card);
+	const struct bus *bus = card->station.bus;
+
+	if (!card->event_pending)
+		return false;
+	if (!card->event_urgent &&
+	    bus->now_us - card->event_since < bus->hold_us)
+		return true;
+	signal_event(card);
+	return false;
 }
 
 static const char *count_fatal(struct card *card, uint32_t flag)
@@ -74,6 +88,8 @@ static void vfatal(struct card *card, uint32_t flag, const char *fmt,
 	card->cmd_due = false;
 	card->tx_due = false;
 	card->event_pending = false;
+	card->event_urgent = false;
+	card->event_sent = 0;
 	card->host.signal(card->host.ctx, DUCT_VECTOR_FATAL);
 
 	if (log_get_level() < LOG_LEVEL_INFO ||
@@ -400,6 +416,8 @@ static void power_on(struct card *card)
 	card->flags = 0;
 	card->evflags = 0;
 	card->event_pending = false;
+	card->event_urgent = false;
+	card->event_sent = 0;
 	ring_init(&card->cmd, sizeof(struct duct_cmd_desc));
 	ring_init(&card->tx, sizeof(struct duct_pkt_desc));
 	ring_init(&card->rx, sizeof(struct duct_pkt_desc));

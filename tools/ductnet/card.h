@@ -63,6 +63,9 @@ struct card {
 	uint32_t flags;			/* FLAGS: fatal errors */
 	uint32_t evflags;		/* EVFLAGS */
 	bool event_pending;		/* burst: vector 0 is owed */
+	bool event_urgent;		/* and not for sent packets alone */
+	uint32_t event_sent;		/* packets it is owed for */
+	uint64_t event_since;		/* bus.now_us of the first */
 	struct ring cmd, tx, rx;
 	struct filter_table filters;
 	struct card_counters counters;	/* survive reset */

@@ -10,8 +10,12 @@ extern const struct bus_station_ops card_station_ops;
 /* Sets bits of EVFLAGS, and vector 0 now or at the end of the burst. */
 void card_event(struct card *card, uint32_t flag);
 
-/* The end of a burst. */
-void card_flush_events(struct card *card);
+/*
+ * The end of a burst. That packets were sent waits up to bus.hold_us for more
+ * of them, or for an event that can not wait.
+ * Return: true when it does.
+ */
+bool card_flush_events(struct card *card);
 
 /* A fatal error: from here on silence until reset. */
 __attribute__((format(printf, 3, 4)))

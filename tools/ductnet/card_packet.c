@@ -112,9 +112,21 @@ static bool station_run(struct bus_station *station, unsigned int budget)
 	return card->cmd_due || card->tx_due;
 }
 
-static void station_flush(struct bus_station *station)
+/* Descriptors can be handed over with no doorbell rung for them (yet). */
+static bool station_look(struct bus_station *station)
 {
-	card_flush_events(card_of(station));
+	struct card *card = card_of(station);
+
+	if (!card->started || card->flags ||
+	    !ring_is_ready(&card->tx, card->mem))
+		return false;
+	card->tx_due = true;
+	return true;
+}
+
+static bool station_flush(struct bus_station *station)
+{
+	return card_flush_events(card_of(station));
 }
 
 static bool station_accepts(struct bus_station *station, uint32_t dst)
@@ -175,5 +187,6 @@ const struct bus_station_ops card_station_ops = {
 	.accepts = station_accepts,
 	.receive = station_receive,
 	.run = station_run,
+	.look = station_look,
 	.flush = station_flush,
 };

@@ -79,13 +79,18 @@ int64_t loop_away_ms(const struct loop *loop)
 	return loop->away_ms;
 }
 
-int loop_once(struct loop *loop, int timeout_ms)
+int loop_once(struct loop *loop, int64_t timeout_us)
 {
+	const struct timespec timeout = {
+		.tv_sec = timeout_us / 1000000,
+		.tv_nsec = timeout_us % 1000000 * 1000,
+	};
 	int served = 0;
 	int count;
 
 	loop->away_ms = loop->left_ms ? now_ms() - loop->left_ms : 0;
-	count = epoll_wait(loop->epoll, loop->event, LOOP_BATCH, timeout_ms);
+	count = epoll_pwait2(loop->epoll, loop->event, LOOP_BATCH,
+			     timeout_us < 0 ? NULL : &timeout, NULL);
 	loop->left_ms = now_ms();
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;

@@ -30,11 +30,11 @@ void loop_del(struct loop *loop, struct loop_source *source);
 /**
  * loop_once() - wait for events and handle those that came
  * @loop: the loop
- * @timeout_ms: how long to wait, 0 = poll, -1 = for ever
+ * @timeout_us: how long to wait, 0 = poll, -1 = for ever
  *
  * Return: number of sources served, or -errno (EINTR counts as 0).
  */
-int loop_once(struct loop *loop, int timeout_ms);
+int loop_once(struct loop *loop, int64_t timeout_us);
 
 /*
  * How long the loop was away, from the wait before to the one that brought the

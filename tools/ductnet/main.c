@@ -2,6 +2,7 @@
 /*
  * One thread waits for all sockets. What they bring is handled and answered
  * first; then the bus runs in rounds, with a look at the sockets after each.
+ * When all is done it polls sockets and cards for a while before it sleeps.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "pace.h"
 #include "station.h"
 #include "vfio_user.h"
 
@@ -34,6 +36,7 @@ struct port {
 struct ductnet {
 	struct options options;
 	struct loop *loop;
+	struct pace pace;
 	struct bus bus;
 	struct station *echo;
 	struct station *quote;
@@ -223,7 +226,10 @@ static bool ductnet_open(struct ductnet *net)
 	int ret;
 
 	net->signals.fd = -1;
+	pace_ask_scheduler();
+	pace_init(&net->pace, net->options.busy_poll_us);
 	bus_init(&net->bus);
+	net->bus.hold_us = net->options.tx_usecs;
 	net->loop = loop_new();
 	if (!net->loop) {
 		log_error("epoll: %s", strerror(errno));
@@ -277,30 +283,43 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/*
+ * One turn, that waits for work for up to @wait_us, -1 = as long as it takes.
+ * Return: how long the next one may wait, or -2 on error.
+ */
+static int64_t ductnet_turn(struct ductnet *net, int64_t wait_us)
+{
+	int served = loop_once(net->loop, wait_us);
+	bool found, left, poll;
+
+	if (served < 0) {
+		log_error("epoll: %s", strerror(-served));
+		return -2;
+	}
+	net->bus.now_us = now_us();
+	found = bus_look(&net->bus);
+	left = bus_run(&net->bus);
+	if (left)
+		return 0;
+	poll = pace_turn(&net->pace, net->bus.now_us, served || found);
+	if (poll && !served && !found) {
+		sched_yield();
+		poll = pace_yielded(&net->pace, net->bus.now_us, now_us());
+	}
+	if (poll)
+		return 0;
+	if (net->bus.held)
+		return net->bus.hold_us;
+	return -1;
+}
+
 static int ductnet_run(struct ductnet *net)
 {
-	const uint32_t spin_us = net->options.busy_poll_us;
-	uint64_t last = 0;		/* when something happened */
-	bool left = false;		/* the bus has work */
-	bool spin = false;
+	int64_t wait_us = 0;
 
-	while (!net->stop) {
-		int served = loop_once(net->loop, left || spin ? 0 : -1);
-
-		if (served < 0) {
-			log_error("epoll: %s", strerror(-served));
-			return EXIT_FAILURE;
-		}
-		left = bus_run(&net->bus);
-		if (!spin_us)
-			continue;
-		if (served || left)
-			last = now_us();
-		spin = now_us() - last < spin_us;
-		if (spin && !served && !left)
-			sched_yield();
-	}
-	return EXIT_SUCCESS;
+	while (!net->stop && wait_us >= -1)
+		wait_us = ductnet_turn(net, wait_us);
+	return net->stop ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char *argv[])

@@ -15,7 +15,8 @@
 
 static const char usage[] =
 "usage: ductnet --card PATH[,hwaddr=HEX][,signal=burst|each|latched] ...\n"
-"               [--quotes FILE] [--busy-poll US] [--log-level LEVEL]\n"
+"               [--quotes FILE] [--busy-poll US] [--tx-usecs US]\n"
+"               [--log-level LEVEL]\n"
 "\n"
 "Ductnet in one process: duct cards for virtual machines, the bus between\n"
 "them, and on it an echo station (0000ec60) and a quote station (0000beef).\n"
@@ -28,7 +29,10 @@ static const char usage[] =
 "    signal=each     one interrupt an event\n"
 "    signal=latched  no further interrupt until EVFLAGS is read\n"
 "  --quotes FILE     what the quote station says, one a line\n"
-"  --busy-poll US    spin that many microseconds before sleeping; default 0\n"
+"  --busy-poll US    after work, look for more for that many microseconds\n"
+"                    before sleeping; default 200, 0 = sleep at once\n"
+"  --tx-usecs US     an interrupt only for sent packets may wait that many\n"
+"                    microseconds for more; default 300, 0 = at once\n"
 "  --log-level LEVEL error, warn, info (default) or debug\n"
 "  --help            this text\n"
 "  --version         the version\n"
@@ -146,8 +150,8 @@ static bool parse_card(struct options *options, const char *text, FILE *err)
 	return true;
 }
 
-static bool parse_busy_poll(struct options *options, const char *text,
-			    FILE *err)
+static bool parse_us(uint32_t *to, const char *option, const char *text,
+		     FILE *err)
 {
 	unsigned long long us;
 	char *end;
@@ -155,10 +159,10 @@ static bool parse_busy_poll(struct options *options, const char *text,
 	errno = 0;
 	us = strtoull(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end || errno ||
-	    us > OPTIONS_BUSY_POLL_MAX)
-		return complain(err, "--busy-poll %s: not a number of microseconds up to %u",
-				text, OPTIONS_BUSY_POLL_MAX);
-	options->busy_poll_us = (uint32_t)us;
+	    us > OPTIONS_US_MAX)
+		return complain(err, "--%s %s: not a number of microseconds up to %u",
+				option, text, OPTIONS_US_MAX);
+	*to = (uint32_t)us;
 	return true;
 }
 
@@ -238,13 +242,14 @@ static void derive_addresses(struct options *options)
 	}
 }
 
-enum { OPT_CARD = 1, OPT_QUOTES, OPT_BUSY_POLL, OPT_LOG_LEVEL, OPT_HELP,
-       OPT_VERSION };
+enum { OPT_CARD = 1, OPT_QUOTES, OPT_BUSY_POLL, OPT_TX_USECS, OPT_LOG_LEVEL,
+       OPT_HELP, OPT_VERSION };
 
 static const struct option longopts[] = {
 	{ "card", required_argument, NULL, OPT_CARD },
 	{ "quotes", required_argument, NULL, OPT_QUOTES },
 	{ "busy-poll", required_argument, NULL, OPT_BUSY_POLL },
+	{ "tx-usecs", required_argument, NULL, OPT_TX_USECS },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -265,7 +270,10 @@ static enum options_result understand(struct options *options, int opt,
 		ok = true;
 		break;
 	case OPT_BUSY_POLL:
-		ok = parse_busy_poll(options, optarg, err);
+		ok = parse_us(&options->busy_poll_us, "busy-poll", optarg, err);
+		break;
+	case OPT_TX_USECS:
+		ok = parse_us(&options->tx_usecs, "tx-usecs", optarg, err);
 		break;
 	case OPT_LOG_LEVEL:
 		ok = parse_log_level(options, optarg, err);
@@ -318,6 +326,8 @@ enum options_result options_parse(struct options *options, int argc,
 	enum options_result result;
 
 	memset(options, 0, sizeof(*options));
+	options->busy_poll_us = OPTIONS_BUSY_POLL;
+	options->tx_usecs = OPTIONS_TX_USECS;
 	options->log_level = LOG_LEVEL_INFO;
 	result = parse(options, argc, argv, out, err);
 	if (result == OPTIONS_USAGE)

@@ -11,7 +11,11 @@
 #include "log.h"
 
 #define OPTIONS_CARDS		64
-#define OPTIONS_BUSY_POLL_MAX	1000000u	/* us */
+/* Microseconds: the defaults, and the largest of both. */
+#define OPTIONS_BUSY_POLL	200u
+#define OPTIONS_TX_USECS	300u
+#define OPTIONS_US_MAX		1000000u
+
 
 struct options_card {
 	char *path;			/* as given */
@@ -25,6 +29,7 @@ struct options {
 	struct options_card card[OPTIONS_CARDS];
 	const char *quotes;		/* NULL: the built-in ones */
 	uint32_t busy_poll_us;
+	uint32_t tx_usecs;
 	enum log_level log_level;
 };
 

@@ -186,6 +186,13 @@ enum ring_peek ring_peek_pkt(const struct ring *ring, struct guest_mem *mem,
 	return RING_READY;
 }
 
+bool ring_is_ready(const struct ring *ring, struct guest_mem *mem)
+{
+	const uint8_t *desc;
+
+	return peek(ring, mem, &desc) == RING_READY;
+}
+
 bool ring_complete_cmd(struct ring *ring, struct guest_mem *mem, uint8_t err)
 {
 	uint8_t *desc = slot(ring, mem);

@@ -62,6 +62,9 @@ enum ring_peek ring_peek_cmd(const struct ring *ring, struct guest_mem *mem,
 enum ring_peek ring_peek_pkt(const struct ring *ring, struct guest_mem *mem,
 			     struct ring_pkt *pkt);
 
+/* Is the next slot the card's? */
+bool ring_is_ready(const struct ring *ring, struct guest_mem *mem);
+
 /* Hand the slot back to the host and go on to the next. false: not in memory. */
 bool ring_complete_cmd(struct ring *ring, struct guest_mem *mem, uint8_t err);
 bool ring_complete_tx(struct ring *ring, struct guest_mem *mem);
