@@ -133,9 +133,9 @@ def test_streams_arrive_and_are_counted(pair, feature, family, mtu):
         assert side.driver["tx_csum_fail"] == side.driver["tx_tso_bad"] == side.driver["tx_dma_error"] == 0
 
 
-def capture(guest, dev, count, condition):
-    """Headers of the next packets, as tcpdump writes them into a file."""
-    return guest.start(f"tcpdump -i {dev} -n -p -s 128 -B 8192 -U --immediate-mode -c {count} -w /tmp/capture '{condition}' 2>&1"
+def capture(guest, dev, count, condition, length=128):
+    """The next packets, or their beginnings, as tcpdump writes them into a file."""
+    return guest.start(f"tcpdump -i {dev} -n -p -s {length} -B 8192 -U --immediate-mode -c {count} -w /tmp/capture '{condition}' 2>&1"
                        ).wait_for("listening on")
 
 
@@ -270,6 +270,22 @@ def test_data_that_changes_on_its_way(pair, mtu):
     pair.a.run(f"iperf3 -Z -F /tmp/changing -c {pair.b.ip4} -t 5 -b 400M", timeout=60)
     server.wait()
     writer.kill("KILL")
+    assert csum_errors(pair.b) == errors
+
+
+def test_many_small_pieces(pair):
+    """Streams that one program writes to in turn share its pages, in small pieces: of a large segment more than a
+    descriptor has. The stack cuts those."""
+    for guest in pair.both:
+        guest.run("ip link set duct0 mtu 4000")
+    server = pair.b.start("iperf3 -s -1 --forceflush").wait_for("listening")
+    errors = csum_errors(pair.b)
+    before = counters(pair.a)
+    pair.a.run(f"iperf3 -c {pair.b.ip4} -P 4 -l 701 -t 3", timeout=60)
+    server.wait()
+    after = counters(pair.a)
+    assert after["tx_linearized"] > before["tx_linearized"]
+    assert after["tx_tso_bad"] == before["tx_tso_bad"]
     assert csum_errors(pair.b) == errors
 
 
