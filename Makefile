@@ -78,6 +78,9 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# The driver's own header, in a program.
+$(B)/tests/unit/test_doorbell.o: INCS += -Itests/unit/kernel
+
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS) $(TOOL_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
 
