@@ -14,6 +14,10 @@ cache=${DUCT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/duct}
 {
 	kernels=(6.1 6.12 7.3)
 	test_packages=(gcc libbsd-dev libc6-dev libcmocka-dev liburing-dev make python3 python3-pytest)
+	bench_packages=(
+		dpdk-dev gnuplot-nox iproute2 libvdeplug-dev librte-mempool-ring23 librte-net-memif23 librte-net-vhost23
+		librte-net-virtio23 vde2
+	)
 	check_packages=(clang codespell git mandoc perl shellcheck)
 	deb_packages=(debhelper dh-dkms dpkg-dev fakeroot gcc libc6-dev lintian make)
 }

@@ -8,12 +8,20 @@ import os
 import struct
 import subprocess
 
+from netns import Namespace
+
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454ca
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 PORT = 5201
 UDP_SIZE = 18
 MODULES = "virtio_net igb vmxnet3 e1000e pktgen"
+LOST_MAX = 0.01
+SAMPLES_MIN = 50
+
+
+class MeasurementError(Exception):
+    """What was measured cannot be right."""
 
 
 class Nic:
@@ -22,10 +30,8 @@ class Nic:
     def __init__(self, number, name, device, mtu, backend=None):
         self.number, self.name, self.device, self.mtu = number, name, device, mtu
         self.backend = backend
+        self.macs = {side: f"52:54:00:00:{number:02x}:0{1 + (side == 'b')}" for side in "ab"}
         self.dev = {}
-
-    def mac(self, side):
-        return f"52:54:00:00:{self.number:02x}:0{1 + (side == 'b')}"
 
     def address(self, side):
         return f"10.{100 + self.number}.0.{1 + (side == 'b')}"
@@ -44,10 +50,11 @@ class Nic:
                      f"remote.type=unix,remote.path={path}-{other}"
         else:
             netdev = f"tap,id={net},fd={taps[side]}"
-        return ["-netdev", netdev, "-device", f"{self.device},netdev={net},mac={self.mac(side)}"]
+        return ["-netdev", netdev, "-device", f"{self.device},netdev={net},mac={self.macs[side]},romfile="]
 
 
 def nics():
+    """duct-sleep is duct without ductnet's polling."""
     return [
         Nic(0, "duct", None, 16368),
         Nic(1, "virtio-stream", "virtio-net-pci", 9000, "stream"),
@@ -56,44 +63,23 @@ def nics():
         Nic(4, "igb", "igb", 9000, "stream"),
         Nic(5, "vmxnet3", "vmxnet3", 9000, "stream"),
         Nic(6, "e1000e", "e1000e", 9000, "stream"),
+        Nic(7, "duct-sleep", None, 16368),
     ]
 
 
-def chosen(bench, only):
-    """Those of the bench's cards that are named, or all."""
-    return [nic for nic in bench.nics if not only or nic.name in only.split(",")]
-
-
-class Counter:
-    """What guests do, counted by a plugin of QEMU (count.c)."""
-
-    def __init__(self, directory, plugin, io):
-        self.directory, self.plugin, self.io = directory, plugin, io
-
-    def path(self, side):
-        return f"{self.directory}/{side}.counts"
-
-    def arguments(self, side):
-        return ["-plugin", f"{self.plugin},counts={self.path(side)}" + (",io=on" if self.io else "")]
-
-    def read(self, side):
-        """Instructions, reads and writes of devices' memory."""
-        with open(self.path(side), "rb") as file:
-            return struct.unpack("3Q", file.read(24))
-
-
 class Taps:
-    """A bridge with two taps in a network namespace of its own; {"a": fd, "b": fd}."""
+    """A context: a bridge with two taps in a network namespace of its own; fds is {"a": fd, "b": fd}."""
 
     def __init__(self):
-        self.name = f"duct-{os.getpid()}"
+        self.net = Namespace("taps")
         self.fds = {}
-        ip("netns", "add", self.name)
-        ip("-n", self.name, "link", "add", "br0", "mtu", "9000", "type", "bridge")
-        ip("-n", self.name, "link", "set", "br0", "up")
+
+    def __enter__(self):
+        self.net.__enter__()
+        self.net.link("add", "br0", "mtu", "9000", "type", "bridge")
+        self.net.link("set", "br0", "up")
         libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/self/ns/net", encoding="ascii") as home, \
-                open(f"/run/netns/{self.name}", encoding="ascii") as there:
+        with open("/proc/self/ns/net", encoding="ascii") as home, open(self.net.path, encoding="ascii") as there:
             if libc.setns(there.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
             try:
@@ -104,16 +90,13 @@ class Taps:
             finally:
                 libc.setns(home.fileno(), CLONE_NEWNET)
         for side in "ab":
-            ip("-n", self.name, "link", "set", f"tap{side}", "mtu", "9000", "master", "br0", "up")
+            self.net.link("set", f"tap{side}", "mtu", "9000", "master", "br0", "up")
+        return self
 
-    def close(self):
+    def __exit__(self, *args):
         for fd in self.fds.values():
             os.close(fd)
-        ip("netns", "del", self.name)
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
+        self.net.__exit__(*args)
 
 
 def cpu_seconds(pids):
@@ -125,34 +108,80 @@ def cpu_seconds(pids):
     return total / os.sysconf("SC_CLK_TCK")
 
 
+def parse_iperf(said):
+    """Bits a second and octets that were received, of what iperf3 -J prints."""
+    try:
+        got = json.loads(said)["end"]["sum_received"]
+        rate, octets = got["bits_per_second"], got["bytes"]
+    except (ValueError, KeyError, TypeError):
+        raise MeasurementError(f"iperf3 says:\n{said[-2000:]}") from None
+    if rate <= 0 or octets <= 0:
+        raise MeasurementError("iperf3 received nothing")
+    return rate, octets
+
+
+def parse_rate(said):
+    """Packets a second, of a line that has packets and nanoseconds."""
+    try:
+        count, took = map(int, said.strip().split("\n")[-1].split())
+    except ValueError:
+        raise MeasurementError(f"neither packets nor a time: {said!r}") from None
+    if count <= 0 or took <= 0:
+        raise MeasurementError(f"{count} packets in {took} ns")
+    return count / (took / 1e9), count
+
+
+def parse_round_trips(said):
+    """Median and 99th percentile in microseconds, of what load ping prints."""
+    try:
+        count, median, worst, lost = map(int, said.split())
+    except ValueError:
+        raise MeasurementError(f"no round trips: {said!r}") from None
+    if count < SAMPLES_MIN or lost > count * LOST_MAX:
+        raise MeasurementError(f"{count} round trips, and {lost} packets lost")
+    return median / 1000, worst / 1000
+
+
 class Bench:
     """Guests a and b, their processors and programs; one card of each kind at a time is up."""
 
-    def __init__(self, lab, seconds, taps, counter=None):
+    def __init__(self, lab, seconds, taps, qemu_args=lambda side: []):
         self.seconds = seconds
-        self.counter = counter
+        self.lab = lab
         self.nics = nics()
-        self.net = lab.ductnet(2)
+        nets = [lab.ductnet(2), lab.ductnet(2, "--busy-poll", "0")]
         self.guests = {}
-        for side, card in zip("ab", self.net.cards):
+        for number, side in enumerate("ab"):
+            cards = [net.cards[number] for net in nets]
             arguments = [word for nic in self.nics for word in nic.arguments(side, lab.directory, taps.fds)]
-            if counter:
-                arguments += counter.arguments(side)
-            self.guests[side] = lab.guest(side, [card], qemu_args=arguments, fds=taps.fds.values(),
-                                          memory="1G", life=4 * 3600)
-        self.pids = [self.net.process.pid] + [guest.process.pid for guest in self.guests.values()]
+            self.guests[side] = lab.guest(side, cards, qemu_args=[*arguments, *qemu_args(side)],
+                                          fds=taps.fds.values(), memory="1G", life=4 * 3600)
+            for nic in self.nics:
+                if not nic.device:
+                    nic.macs[side] = cards[nic.name == "duct-sleep"].mac
+        self.pids = [net.process.pid for net in nets] + [guest.process.pid for guest in self.guests.values()]
 
     def prepare(self, program):
-        for cpu, (side, guest) in enumerate(self.guests.items()):
+        """program is what load.c was built to. Each guest has a CPU of its own, if there are two."""
+        usable = sorted(os.sched_getaffinity(0))
+        for number, (side, guest) in enumerate(self.guests.items()):
             guest.ready()
-            subprocess.run(["taskset", "-apc", str(cpu % os.cpu_count()), str(guest.process.pid)],
-                           check=True, stdout=subprocess.DEVNULL)
-            guest.run(f"for m in {MODULES}; do modprobe $m; done; udevadm settle")
-            guest.put("/usr/bin/udp", program, mode=0o755)
-            links = json.loads(guest.run("ip -j link"))
-            by_mac = {link["address"]: link["ifname"] for link in links}
+            cpu = usable[number % len(usable)]
+            subprocess.run(["taskset", "-apc", str(cpu), str(guest.process.pid)], check=True,
+                           stdout=subprocess.DEVNULL)
+            guest.run(f"for m in {MODULES}; do modprobe $m; done; udevadm settle", timeout=60)
+            guest.put("/usr/bin/load", program, mode=0o755)
+            by_mac = {link["address"]: link["ifname"] for link in json.loads(guest.run("ip -j link"))}
             for nic in self.nics:
-                nic.dev[side] = "duct0" if nic.name == "duct" else by_mac[nic.mac(side)]
+                nic.dev[side] = by_mac[nic.macs[side]]
+
+    def chosen(self, only):
+        """Those of the cards that are named, or all."""
+        return [nic for nic in self.nics if not only or nic.name in only]
+
+    def segments(self, nic):
+        """Whether the card cuts up what TCP sends (TSO)."""
+        return "tcp-segmentation-offload: on" in self.guests["a"].run(f"ethtool -k {nic.dev['a']}")
 
     def up(self, nic, mtu):
         for side, guest in self.guests.items():
@@ -166,8 +195,14 @@ class Bench:
         for side, guest in self.guests.items():
             guest.run(f"ip addr flush dev {nic.dev[side]}; ip link set {nic.dev[side]} down")
 
+    def recover(self, nic):
+        """After a measurement that failed: nothing runs any more that belonged to it."""
+        for guest in self.guests.values():
+            guest.kill_jobs()
+        self.down(nic)
+
     def tcp(self, nic, reverse):
-        """Mbit/s, and CPU seconds of all processes for a GiB."""
+        """Mbit/s, CPU seconds of all processes for a GiB, and octets."""
         a, b = self.guests["a"], self.guests["b"]
         server = b.start(f"iperf3 -s -1 -p {PORT} --forceflush").wait_for("Server listening")
         before = cpu_seconds(self.pids)
@@ -175,63 +210,43 @@ class Bench:
                      timeout=self.seconds + 30)
         used = cpu_seconds(self.pids) - before
         server.wait()
-        got = json.loads(said)["end"]["sum_received"]
-        return got["bits_per_second"] / 1e6, used / (got["bytes"] / 2 ** 30)
+        rate, octets = parse_iperf(said)
+        return rate / 1e6, used / (octets / 2 ** 30), octets
 
     def udp(self, nic):
         """Packets of 18 octets a second that a program received; CPU seconds for a million."""
         a, b = self.guests["a"], self.guests["b"]
-        receiver = b.start(f"exec udp recv {PORT}").wait_for("ready")
+        receiver = b.start(f"exec load recv {PORT}").wait_for("ready")
         before = cpu_seconds(self.pids)
-        a.run(f"udp send {nic.address('b')} {PORT} {UDP_SIZE} {self.seconds * 1000}", timeout=self.seconds + 30)
+        a.run(f"load send {nic.address('b')} {PORT} {UDP_SIZE} {self.seconds * 1000}", timeout=self.seconds + 30)
         used = cpu_seconds(self.pids) - before
-        count, took = map(int, receiver.kill().split("\n")[1].split())
-        return count / (took / 1e9), used / (count / 1e6)
+        rate, count = parse_rate(receiver.kill())
+        return rate, used / (count / 1e6)
 
-    def set_pktgen(self, nic, count, delay):
+    def set_pktgen(self, nic, count):
         """Packets that no program in the other guest gets: the address is not its own."""
         mac = self.guests["b"].read(f"/sys/class/net/{nic.dev['b']}/address")
         dev = nic.dev["a"]
         self.guests["a"].run(f"""
             cd /proc/net/pktgen; echo rem_device_all >kpktgend_0; echo add_device {dev} >kpktgend_0
-            for word in 'count {count}' 'clone_skb 0' 'pkt_size 60' 'delay {delay}' 'dst 192.0.2.1' 'dst_mac {mac}'; do
+            for word in 'count {count}' 'clone_skb 0' 'pkt_size 60' 'delay 0' 'dst 192.0.2.1' 'dst_mac {mac}'; do
                 echo "$word" >{dev}
             done""")
-
-    def packets(self, nic, side, what):
-        return int(self.guests[side].read(f"/sys/class/net/{nic.dev[side]}/statistics/{what}_packets"))
 
     def pktgen(self, nic):
         """Packets of 64 octets a second that the other guest's driver received."""
         a, b = self.guests["a"], self.guests["b"]
-        self.set_pktgen(nic, 0, 0)
-        before = self.packets(nic, "b", "rx")
-        start = float(b.read("/proc/uptime").split()[0])
-        a.run(f"timeout -s INT {self.seconds} sh -c 'echo start >/proc/net/pktgen/pgctrl'; true",
-              timeout=self.seconds + 30)
-        count = self.packets(nic, "b", "rx") - before
-        return count / (float(b.read("/proc/uptime").split()[0]) - start)
-
-    def counts(self, nic, io, packets=50000):
-        """Per packet: instructions of the sender and of the receiver, or the sender's accesses to devices."""
-        self.up(nic, 1500)
-        self.set_pktgen(nic, packets, 0)
-        before = {side: self.counter.read(side) for side in "ab"}
-        sent, received = self.packets(nic, "a", "tx"), self.packets(nic, "b", "rx")
-        self.guests["a"].run("echo start >/proc/net/pktgen/pgctrl", timeout=300)
-        after = {side: self.counter.read(side) for side in "ab"}
-        sent, received = self.packets(nic, "a", "tx") - sent, self.packets(nic, "b", "rx") - received
-        self.down(nic)
-        did = {side: [new - old for new, old in zip(after[side], before[side])] for side in "ab"}
-        if io:
-            return {"reads": did["a"][1] / sent, "writes": did["a"][2] / sent}
-        return {"sent": did["a"][0] / sent, "received": did["b"][0] / received}
+        self.set_pktgen(nic, 0)
+        sender = a.start("exec sh -c 'echo start >/proc/net/pktgen/pgctrl'")
+        said = b.run(f"load rate /sys/class/net/{nic.dev['b']}/statistics/rx_packets {self.seconds * 1000}",
+                     timeout=self.seconds + 30)
+        sender.kill()
+        return parse_rate(said)[0]
 
     def round_trip(self, nic, busy):
         """Median and 99th percentile, microseconds."""
         a, b = self.guests["a"], self.guests["b"]
-        pong = b.start(f"exec udp pong {PORT} {busy}").wait_for("ready")
-        said = a.run(f"udp ping {nic.address('b')} {PORT} {self.seconds * 500} {busy}", timeout=self.seconds + 30)
+        pong = b.start(f"exec load pong {PORT} {busy}").wait_for("ready")
+        said = a.run(f"load ping {nic.address('b')} {PORT} {self.seconds * 500} {busy}", timeout=self.seconds + 30)
         pong.kill()
-        _, median, worst = map(int, said.split())
-        return median / 1000, worst / 1000
+        return parse_round_trips(said)

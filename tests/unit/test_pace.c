@@ -161,19 +161,25 @@ static void rest_doubles(void **state)
 	assert_int_equal(rest, REST_LONGEST);
 }
 
-static void poll_to_the_end_is_forgiven(void **state)
+/* To poll undisturbed for as long as the rest was to be is forgiven, not less. */
+static void undisturbed_polls_are_forgiven(void **state)
 {
+	const uint64_t lost = 8 * REST;		/* the rest after the next loss */
 	struct test t = begin();
 
 	(void)state;
-	for (uint64_t rest = REST; rest <= 8 * REST; rest *= 2) {
+	for (uint64_t rest = REST; rest < lost; rest *= 2) {
 		works(&t, 0);
 		assert_false(yields(&t, LOST));
 		assert_rests(&t, rest);
 	}
-	assert_true(idles(&t, POLL - 1));
-	assert_false(idles(&t, 1));
-	works(&t, 0);
+	works(&t, lost - 1);
+	assert_true(yields(&t, 0));
+	assert_false(yields(&t, LOST));
+	assert_rests(&t, lost);
+
+	works(&t, 2 * lost);
+	assert_true(yields(&t, 0));
 	assert_false(yields(&t, LOST));
 	assert_rests(&t, REST);
 }
@@ -231,7 +237,7 @@ int main(void)
 		cmocka_unit_test(rests_when_the_cpu_was_lost),
 		cmocka_unit_test(rest_ends_the_poll),
 		cmocka_unit_test(rest_doubles),
-		cmocka_unit_test(poll_to_the_end_is_forgiven),
+		cmocka_unit_test(undisturbed_polls_are_forgiven),
 		cmocka_unit_test(sleep_is_not_forgiven),
 		cmocka_unit_test(asks_for_short_slices),
 	};

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usage: udp recv PORT | send ADDR PORT SIZE MS | pong PORT BUSY |
- *        ping ADDR PORT MS BUSY
+ * usage: load recv PORT | send ADDR PORT SIZE MS | pong PORT BUSY |
+ *        ping ADDR PORT MS BUSY | rate FILE MS
  *
- * UDP in a guest, as little of a program as there can be. recv counts until
- * SIGTERM and prints packets and the nanoseconds from the first to the last;
- * send sends for so long and prints how many; ping sends 18 octets and waits
- * for pong to send them back, and prints round trips, median and 99th
- * percentile in nanoseconds. BUSY is SO_BUSY_POLL in microseconds, 0 for none.
+ * What puts load on a network in a guest and counts it, as little of a program
+ * as there can be. recv counts UDP packets until SIGTERM, and prints how many
+ * and the nanoseconds from the first to the last; send sends for so long and
+ * prints how many; ping sends 18 octets and waits for pong to send them back,
+ * and prints round trips, median and 99th percentile in nanoseconds, and how
+ * many were lost. BUSY is SO_BUSY_POLL in microseconds, 0 for none. rate waits
+ * until the number in a file grows, and prints by how much it grows in so long,
+ * and the nanoseconds that were.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -24,6 +27,7 @@
 
 #define SAMPLES_MAX	(1u << 20)
 #define RR_SIZE		18
+#define GROW_NS		5000000000u
 
 static volatile sig_atomic_t ended;
 
@@ -134,26 +138,65 @@ static int do_ping(const char *addr, const char *port, uint64_t ms, int busy)
 	uint64_t *took = calloc(SAMPLES_MAX, sizeof(*took));
 	int fd = open_socket(addr, port, busy);
 	uint64_t end = now_ns() + ms * 1000000;
-	char data[RR_SIZE] = { 0 };
+	char data[RR_SIZE] = { 0 }, answer[RR_SIZE];
 	size_t count = 0;
+	uint32_t sent = 0;
 
 	if (!took)
 		err(1, "memory");
 	while (count < SAMPLES_MAX) {
 		uint64_t start = now_ns();
+		ssize_t n;
 
 		if (start >= end)
 			break;
-		if (send(fd, data, sizeof(data), 0) < 0 ||
-		    recv(fd, data, sizeof(data), 0) < 0)
+		sent++;
+		memcpy(data, &sent, sizeof(sent));
+		if (send(fd, data, sizeof(data), 0) < 0)
 			continue;
-		took[count++] = now_ns() - start;
+		/* An answer that was given up may still come. */
+		do {
+			n = recv(fd, answer, sizeof(answer), 0);
+		} while (n >= 0 && memcmp(data, answer, sizeof(data)));
+		if (n >= 0)
+			took[count++] = now_ns() - start;
 	}
 	if (!count)
 		errx(1, "no answer");
 	qsort(took, count, sizeof(*took), compare);
-	printf("%zu %llu %llu\n", count, (unsigned long long)took[count / 2],
-	       (unsigned long long)took[count * 99 / 100]);
+	printf("%zu %llu %llu %zu\n", count,
+	       (unsigned long long)took[count / 2],
+	       (unsigned long long)took[count * 99 / 100], sent - count);
+	return 0;
+}
+
+static uint64_t read_number(const char *path)
+{
+	char text[32] = "";
+	FILE *file = fopen(path, "r");
+
+	if (!file || !fgets(text, sizeof(text), file))
+		err(1, "%s", path);
+	fclose(file);
+	return strtoull(text, NULL, 10);
+}
+
+static int do_rate(const char *path, uint64_t ms)
+{
+	struct timespec wait = { .tv_sec = (time_t)(ms / 1000),
+				 .tv_nsec = (long)(ms % 1000) * 1000000 };
+	uint64_t count = read_number(path), start = now_ns();
+
+	while (read_number(path) == count)
+		if (now_ns() - start > GROW_NS)
+			errx(1, "%s does not grow", path);
+	count = read_number(path);
+	start = now_ns();
+	while (nanosleep(&wait, &wait))
+		;
+	count = read_number(path) - count;
+	printf("%llu %llu\n", (unsigned long long)count,
+	       (unsigned long long)(now_ns() - start));
 	return 0;
 }
 
@@ -173,5 +216,7 @@ int main(int argc, char **argv)
 	if (argc == 6 && !strcmp(argv[1], "ping"))
 		return do_ping(argv[2], argv[3], (uint64_t)atoi(argv[4]),
 			       atoi(argv[5]));
-	errx(2, "usage: udp recv PORT | send ADDR PORT SIZE MS | pong PORT BUSY | ping ADDR PORT MS BUSY");
+	if (argc == 4 && !strcmp(argv[1], "rate"))
+		return do_rate(argv[2], (uint64_t)atoi(argv[3]));
+	errx(2, "usage: load recv|send|pong|ping|rate ...");
 }
