@@ -25,7 +25,7 @@ WIRE_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/wire/test_*.c))
 # Programs that run in guests, and test /dev/ductN there.
 GUEST_TESTS := $(patsubst tests/chardev/%.c,$(B)/guest/%,$(wildcard tests/chardev/test_*.c))
 GUEST_TOOLS := $(addprefix $(B)/guest/,ductio stress)
-GUEST_PROGRAMS := $(GUEST_TESTS) $(GUEST_TOOLS) $(B)/guest/openbsd $(B)/guest/compat32
+GUEST_PROGRAMS := $(GUEST_TESTS) $(GUEST_TOOLS) $(B)/guest/gso $(B)/guest/openbsd $(B)/guest/compat32
 
 # A module is built with the compiler of its kernel.
 ifneq ($(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config),)
@@ -46,7 +46,7 @@ help:
 	@echo "make shell      a guest's console, with a second guest to talk to"
 	@echo "make test       all tests: unit, wire, sanitized, guests"
 	@echo "make unit wire  the tests that need no guest"
-	@echo "make guest-tests  the programs that test /dev/ductN inside guests"
+	@echo "make guest-tests  the programs that test the driver inside guests"
 	@echo "make sanitize   the same under ASAN and UBSAN"
 	@echo "make bench      how fast it is, against other network cards"
 	@echo "make check      what CI runs: every kernel, checkpatch, clang, make test"
@@ -77,6 +77,9 @@ $(TOOLS): $(B)/bin/%: $(B)/tools/%.o $(TOOL_OBJS)
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The driver's own header, in a program.
+$(B)/tests/unit/test_doorbell.o: INCS += -Itests/unit/kernel
 
 $(UNIT_TESTS): $(B)/%: $(B)/%.o $(CORE_OBJS) $(TOOL_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka
@@ -110,6 +113,10 @@ $(GUEST_TESTS): $(B)/guest/%: $(B)/tests/chardev/%.o $(B)/tests/chardev/cards.o 
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka -l:liburing.a
 
 $(GUEST_TOOLS): $(B)/guest/%: $(B)/tests/chardev/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(B)/guest/gso: $(B)/tests/guest/gso.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 

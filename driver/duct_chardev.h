@@ -14,7 +14,7 @@
 #include "uapi/linux/duct.h"
 
 /* Packets of a card's files that are on their way out, at most. */
-#define DUCT_CHARDEV_SENDING	BIT(DUCT_TX_SHIFT)
+#define DUCT_CHARDEV_SENDING	256
 
 /**
  * struct duct_chardev - a card's character device; outlives the card while

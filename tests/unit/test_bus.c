@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The bus: who hears what, in which order, how much a round, how many copies. */
+/* The bus: who hears what, in which order, how much a round, who is asked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,9 @@ struct fake {
 	uint32_t to_send;		/* left */
 	uint32_t sent;
 	uint32_t budget;		/* of the last run */
-	unsigned int runs, flushes;
+	unsigned int runs, flushes, looks;
+	bool unseen;			/* has work nobody told of */
+	unsigned int keeps;		/* flushes to keep something back in */
 	unsigned int heard;
 	uint32_t src[HEARD];		/* of what it heard */
 	uint32_t number[HEARD];
@@ -79,17 +81,36 @@ static bool fake_run(struct bus_station *station, unsigned int budget)
 	return f->to_send;
 }
 
+static bool fake_look(struct bus_station *station)
+{
+	fake_of(station)->looks++;
+	return fake_of(station)->unseen;
+}
+
 static bool fake_flush(struct bus_station *station)
 {
-	fake_of(station)->flushes++;
-	return false;
+	struct fake *f = fake_of(station);
+
+	f->flushes++;
+	if (!f->keeps)
+		return false;
+	f->keeps--;
+	return true;
 }
 
 static const struct bus_station_ops fake_ops = {
 	.accepts = fake_accepts,
 	.receive = fake_receive,
 	.run = fake_run,
+	.look = fake_look,
 	.flush = fake_flush,
+};
+
+/* What a station must have, and no more. */
+static const struct bus_station_ops plain_ops = {
+	.accepts = fake_accepts,
+	.receive = fake_receive,
+	.run = fake_run,
 };
 
 #define FAKES	4
@@ -288,6 +309,132 @@ static void flushed_when_touched(void **state)
 		assert_int_equal(net->fake[i].flushes, 1);
 }
 
+/* To look wakes those that have work, and asks all of them each time. */
+static void look(void **state)
+{
+	struct net *net = *state;
+
+	assert_false(bus_look(&net->bus));
+	assert_false(bus_run(&net->bus));
+	net->fake[1].unseen = true;
+	net->fake[3].unseen = true;
+	assert_true(bus_look(&net->bus));
+	assert_int_equal(net->fake[1].runs, 0);
+	assert_false(bus_run(&net->bus));
+	net->fake[1].unseen = false;
+	assert_true(bus_look(&net->bus));
+	net->fake[3].unseen = false;
+	assert_false(bus_look(&net->bus));
+	assert_false(bus_run(&net->bus));
+	for (uint32_t i = 0; i < FAKES; i++)
+		assert_int_equal(net->fake[i].looks, 4);
+	assert_int_equal(net->fake[0].runs, 0);
+	assert_int_equal(net->fake[1].runs, 1);
+	assert_int_equal(net->fake[2].runs, 0);
+	assert_int_equal(net->fake[3].runs, 2);
+}
+
+/* Who was woken in another way stays awake when the look finds nothing. */
+static void look_takes_no_wake_up_away(void **state)
+{
+	struct net *net = *state;
+
+	bus_wake(&net->fake[0].station);
+	assert_false(bus_look(&net->bus));
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[0].runs, 1);
+}
+
+static void station_without_look_and_flush(void **state)
+{
+	struct net *net = *state;
+	struct fake plain = { .addr = 50, .unseen = true };
+
+	bus_attach(&net->bus, &plain.station, &plain_ops);
+	net->fake[0].unseen = true;
+	assert_true(bus_look(&net->bus));
+	net->fake[0].unseen = false;
+	bus_run(&net->bus);
+	assert_int_equal(plain.runs, 0);
+	queue(&plain, 1, 1);
+	run_bus(&net->bus);
+	assert_int_equal(net->fake[0].heard, 1);
+	assert_false(net->bus.held);
+	bus_detach(&plain.station);
+}
+
+/* Who keeps something back is asked again at the end of each round. */
+static void kept_back(void **state)
+{
+	struct net *net = *state;
+
+	net->fake[0].keeps = 3;
+	queue(&net->fake[0], 2, 1);
+	assert_false(bus_run(&net->bus));
+	assert_true(net->bus.held);
+	assert_int_equal(net->fake[0].flushes, 1);
+	assert_int_equal(net->fake[1].flushes, 1);
+	/* nobody has work, and no round is made of it */
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[0].flushes, 2);
+	assert_int_equal(net->fake[1].flushes, 1);
+	assert_int_equal(net->fake[0].runs, 1);
+	assert_int_equal(net->bus.counters.rounds, 1);
+	assert_true(net->bus.held);
+	/* another has */
+	queue(&net->fake[2], 4, 1);
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[0].flushes, 3);
+	assert_int_equal(net->fake[0].runs, 1);
+	assert_int_equal(net->fake[2].flushes, 1);
+	assert_true(net->bus.held);
+	/* and when it lets go all is said */
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[0].flushes, 4);
+	assert_false(net->bus.held);
+	assert_false(bus_run(&net->bus));
+	assert_int_equal(net->fake[0].flushes, 4);
+	assert_int_equal(net->fake[2].flushes, 1);
+}
+
+/* Two keep something back, and one of them goes on doing so. */
+static void kept_back_by_two(void **state)
+{
+	struct net *net = *state;
+
+	for (uint32_t first = 0; first < 2; first++) {
+		net->fake[first].keeps = 1;
+		net->fake[1 - first].keeps = 2;
+		bus_wake(&net->fake[0].station);
+		bus_wake(&net->fake[1].station);
+		bus_run(&net->bus);
+		bus_run(&net->bus);
+		assert_true(net->bus.held);
+		bus_run(&net->bus);
+		assert_false(net->bus.held);
+	}
+	assert_int_equal(net->fake[0].flushes, 5);
+	assert_int_equal(net->fake[1].flushes, 5);
+}
+
+static void kept_back_by_one_that_leaves(void **state)
+{
+	struct net *net = *state;
+
+	net->fake[0].keeps = 5;
+	bus_wake(&net->fake[0].station);
+	bus_run(&net->bus);
+	bus_detach(&net->fake[0].station);
+	bus_run(&net->bus);
+	assert_int_equal(net->fake[0].flushes, 1);
+	assert_false(net->bus.held);
+	/* nor does it come back with it */
+	bus_attach(&net->bus, &net->fake[0].station, &fake_ops);
+	queue(&net->fake[1], 3, 1);
+	bus_run(&net->bus);
+	assert_int_equal(net->fake[0].flushes, 1);
+}
+
 static void detach(void **state)
 {
 	struct net *net = *state;
@@ -377,76 +524,6 @@ static void crowd(void **state)
 	free(more);
 }
 
-/* Cuts @len bytes at random into at most @max pieces. */
-static int cut(struct iovec *iov, int max, uint8_t *bytes, size_t len)
-{
-	int n = 0;
-
-	while (len && n < max - 1) {
-		size_t part = (size_t)rand() % (len + 1);
-
-		iov[n].iov_base = bytes;
-		iov[n].iov_len = part;
-		bytes += part;
-		len -= part;
-		n++;
-	}
-	iov[n].iov_base = bytes;
-	iov[n].iov_len = len;
-	return n + 1;
-}
-
-static void copy_gathers_and_scatters(void **state)
-{
-	static uint8_t from[DUCT_PACKET_MAX], to[DUCT_PACKET_MAX + 16];
-	struct net *net = *state;
-	uint64_t total = 0;
-
-	srand(1);
-	fill(from, sizeof(from), 1);
-	for (int i = 0; i < 2000; i++) {
-		struct bus_packet packet = { 0 };
-		struct iovec room[8];
-		size_t len = (size_t)rand() % (sizeof(from) + 1);
-		int pieces;
-
-		memset(to, 0xcc, sizeof(to));
-		packet.len = (uint32_t)len;
-		packet.pieces = cut(packet.piece, 8, from, len);
-		pieces = cut(room, 8, to, len + (size_t)rand() % 16);
-		assert_int_equal(bus_copy(&net->bus, room, pieces, &packet),
-				 len);
-		assert_memory_equal(to, from, len);
-		for (size_t k = len; k < len + 16; k++)
-			assert_int_equal(to[k], 0xcc);
-		total += len;
-		assert_int_equal(net->bus.counters.copied_bytes, total);
-	}
-}
-
-static void copy_nothing(void **state)
-{
-	struct net *net = *state;
-	struct bus_packet packet = { 0 };
-
-	assert_int_equal(bus_copy(&net->bus, NULL, 0, &packet), 0);
-	assert_int_equal(net->bus.counters.copied_bytes, 0);
-}
-
-/* Should it happen, it ends at the room. */
-static void copy_never_overflows(void **state)
-{
-	struct net *net = *state;
-	uint8_t from[10] = "123456789", to[8];
-	struct iovec room = { .iov_base = to, .iov_len = 5 };
-	struct bus_packet packet = { .len = 10, .pieces = 1,
-				     .piece[0] = { from, 10 } };
-
-	memset(to, 'x', sizeof(to));
-	assert_int_equal(bus_copy(&net->bus, &room, 1, &packet), 5);
-	assert_memory_equal(to, "12345xxx", 8);
-}
-
 int main(void)
 {
 #define BUS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -462,13 +539,16 @@ int main(void)
 		BUS_TEST(wake_from_receive),
 		BUS_TEST(wake_while_running),
 		BUS_TEST(flushed_when_touched),
+		BUS_TEST(look),
+		BUS_TEST(look_takes_no_wake_up_away),
+		BUS_TEST(station_without_look_and_flush),
+		BUS_TEST(kept_back),
+		BUS_TEST(kept_back_by_two),
+		BUS_TEST(kept_back_by_one_that_leaves),
 		BUS_TEST(detach),
 		BUS_TEST(what_is_remembered),
 		BUS_TEST(many_destinations),
 		BUS_TEST(crowd),
-		BUS_TEST(copy_gathers_and_scatters),
-		BUS_TEST(copy_nothing),
-		BUS_TEST(copy_never_overflows),
 	};
 
 	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

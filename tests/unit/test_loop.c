@@ -31,6 +31,20 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 	return (int)ret;
 }
 
+/* What the loop asks of the kernel: its epoll_pwait2(), instead of libc's. */
+static struct timespec asked;
+static bool asked_for_ever;
+
+int epoll_pwait2(int fd, struct epoll_event *event, int count,
+		 const struct timespec *timeout, const sigset_t *mask)
+{
+	asked_for_ever = !timeout;
+	if (timeout)
+		asked = *timeout;
+	return (int)syscall(SYS_epoll_pwait2, fd, event, count, timeout, mask,
+			    8);
+}
+
 struct source {
 	struct loop_source source;
 	struct loop *loop;
@@ -158,6 +172,37 @@ static void tells_how_long_it_was_away(void **state)
 	loop_free(loop);
 }
 
+/* Microseconds, also more than a second of them. */
+static void waits_as_long_as_told(void **state)
+{
+	static const struct {
+		int64_t us;
+		struct timespec want;
+	} waits[] = {
+		{ 0, { 0, 0 } }, { 1, { 0, 1000 } }, { 300, { 0, 300000 } },
+		{ 999999, { 0, 999999000 } }, { 1000000, { 1, 0 } },
+		{ 2500001, { 2, 500001000 } },
+	};
+	struct loop *loop = loop_new();
+	struct source one;
+
+	(void)state;
+	/* nothing comes: that is no error */
+	for (int64_t us = 0; us <= 1000; us += 250)
+		assert_int_equal(loop_once(loop, us), 0);
+	source_open(&one, loop);
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		assert_int_equal(loop_once(loop, waits[i].us), 1);
+		assert_false(asked_for_ever);
+		assert_int_equal(asked.tv_sec, waits[i].want.tv_sec);
+		assert_int_equal(asked.tv_nsec, waits[i].want.tv_nsec);
+	}
+	assert_int_equal(loop_once(loop, -1), 1);
+	assert_true(asked_for_ever);
+	close_source(&one);
+	loop_free(loop);
+}
+
 static void on_alarm(int signal)
 {
 	(void)signal;
@@ -173,7 +218,7 @@ static void interrupted(void **state)
 	(void)state;
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
-	assert_int_equal(loop_once(loop, 10000), 0);
+	assert_int_equal(loop_once(loop, 10000000), 0);
 	timer = (struct itimerval){ 0 };
 	setitimer(ITIMER_REAL, &timer, NULL);
 	loop_free(loop);
@@ -186,6 +231,7 @@ int main(void)
 		cmocka_unit_test(deleted_in_hand),
 		cmocka_unit_test(deletes_itself),
 		cmocka_unit_test(tells_how_long_it_was_away),
+		cmocka_unit_test(waits_as_long_as_told),
 		cmocka_unit_test(interrupted),
 	};
 

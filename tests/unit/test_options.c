@@ -88,7 +88,7 @@ static void defaults(void **state)
 static void everything(void **state)
 {
 	(void)state;
-	assert_taken("--card a,hwaddr=34565CAB,signal=each --busy-poll 200 --card b,signal=latched,hwaddr=0x1 --quotes FILE --log-level debug --card=c,signal=burst");
+	assert_taken("--card a,hwaddr=34565CAB,signal=each --busy-poll 123 --card b,signal=latched,hwaddr=0x1 --tx-usecs 456 --quotes FILE --log-level debug --card=c,signal=burst");
 	assert_int_equal(options.cards, 3);
 	assert_string_equal(options.card[0].path, "a");
 	assert_int_equal(options.card[0].hwaddr, 0x34565cab);
@@ -99,7 +99,8 @@ static void everything(void **state)
 	assert_string_equal(options.card[2].path, "c");
 	assert_int_equal(options.card[2].signal, CARD_SIGNAL_BURST);
 	assert_string_equal(options.quotes, "FILE");
-	assert_int_equal(options.busy_poll_us, 200);
+	assert_int_equal(options.busy_poll_us, 123);
+	assert_int_equal(options.tx_usecs, 456);
 	assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
 }
 
@@ -164,16 +165,44 @@ static void card_refused(void **state)
 	assert_refused("--card a --card b --card a", "two cards on a");
 }
 
+/* --busy-poll and --tx-usecs: each takes what the other does, and alone. */
+static void microseconds(void **state)
+{
+	static const char *const number[] = {
+		"x", "1x", "-1", "+1", "1.0", "0x10", "1000001", "4294967296",
+		"99999999999999999999999",
+	};
+	static const char *const name[] = { "busy-poll", "tx-usecs" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(name); i++) {
+		char line[80], why[120];
+
+		snprintf(line, sizeof(line), "--card a --%s", name[i]);
+		assert_refused(line, "argument is missing");
+		for (size_t k = 0; k < ARRAY_SIZE(number); k++) {
+			snprintf(line, sizeof(line), "--card a --%s %s",
+				 name[i], number[k]);
+			snprintf(why, sizeof(why),
+				 "--%s %s: not a number of microseconds up to 1000000",
+				 name[i], number[k]);
+			assert_refused(line, why);
+		}
+	}
+	assert_taken("--card a --busy-poll 1000000");
+	assert_int_equal(options.busy_poll_us, 1000000);
+	assert_int_equal(options.tx_usecs, OPTIONS_TX_USECS);
+	assert_taken("--card a --tx-usecs=1000000");
+	assert_int_equal(options.tx_usecs, 1000000);
+	assert_int_equal(options.busy_poll_us, OPTIONS_BUSY_POLL);
+	assert_taken("--card a --tx-usecs 0 --busy-poll 0");
+	assert_int_equal(options.tx_usecs, 0);
+	assert_int_equal(options.busy_poll_us, 0);
+}
+
 static void others_refused(void **state)
 {
 	(void)state;
-	assert_refused("--card a --busy-poll", "argument is missing");
-	assert_refused("--card a --busy-poll x", "not a number");
-	assert_refused("--card a --busy-poll 1x", "not a number");
-	assert_refused("--card a --busy-poll -1", "not a number");
-	assert_refused("--card a --busy-poll 1000001", "up to 1000000");
-	assert_refused("--card a --busy-poll 99999999999999999999999",
-		       "not a number");
 	assert_refused("--card a --log-level loud", "not error, warn, info");
 	assert_refused("--card a --nonsense", "--nonsense: no such option");
 	assert_refused("-x", "-x: no such option");
@@ -197,13 +226,30 @@ static void log_levels(void **state)
 	}
 }
 
+/* The help says what an option is when it is not given. */
+static void assert_default(const char *option, uint32_t us)
+{
+	const char *text;
+	char want[32];
+
+	/* behind the usage line, which has the option too */
+	assert_non_null(strstr(out_text, option));
+	text = strstr(strstr(out_text, option) + 1, option);
+	assert_non_null(text);
+	snprintf(want, sizeof(want), "default %u,", us);
+	text = strstr(text, "default ");
+	assert_non_null(text);
+	assert_memory_equal(text, want, strlen(want));
+}
+
 static void help_and_version(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--help"), OPTIONS_DONE);
 	assert_non_null(strstr(out_text, "usage: ductnet --card PATH"));
 	assert_non_null(strstr(out_text, "share=on"));
-	assert_non_null(strstr(out_text, "--busy-poll US"));
+	assert_default("--busy-poll US", OPTIONS_BUSY_POLL);
+	assert_default("--tx-usecs US", OPTIONS_TX_USECS);
 	assert_string_equal(err_text, "");
 	assert_int_equal(parse("--version"), OPTIONS_DONE);
 	assert_int_equal(strncmp(out_text, "ductnet ", 8), 0);
@@ -320,6 +366,7 @@ int main(void)
 		OPTIONS_TEST(hwaddr_taken),
 		OPTIONS_TEST(hwaddr_refused),
 		OPTIONS_TEST(card_refused),
+		OPTIONS_TEST(microseconds),
 		OPTIONS_TEST(others_refused),
 		OPTIONS_TEST(log_levels),
 		OPTIONS_TEST(help_and_version),

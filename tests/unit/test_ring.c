@@ -248,6 +248,35 @@ static void peek_owner(void **state)
 	assert_int_equal(ring_peek_pkt(&ring, m->map, &pkt), RING_FAULT);
 }
 
+/* To ask does not move the ring, nor need more of the slot than OWNER. */
+static void is_ready(void **state)
+{
+	struct memory *m = *state;
+	struct ring ring;
+
+	ring_init(&ring, 64);
+	m->host[0] = DUCT_OWNER_CARD;
+	assert_false(ring_is_ready(&ring, m->map));	/* it is not set */
+	place(&ring, 64, BASE, 1);
+	for (unsigned int owner = 0; owner < 256; owner++) {
+		m->host[0] = (uint8_t)owner;
+		assert_int_equal(ring_is_ready(&ring, m->map), owner == 0x55);
+	}
+	m->host[0] = DUCT_OWNER_CARD;
+	assert_true(ring_is_ready(&ring, m->map));
+	assert_int_equal(ring_slot(&ring), 0);
+	assert_int_equal(m->host[0], DUCT_OWNER_CARD);
+	/* the next slot counts, and no other */
+	ring.next = 1;
+	assert_false(ring_is_ready(&ring, m->map));
+	m->host[64] = DUCT_OWNER_CARD;
+	assert_true(ring_is_ready(&ring, m->map));
+	ring.next = 2;
+	assert_true(ring_is_ready(&ring, m->map));
+	guest_mem_unmap_all(m->map);
+	assert_false(ring_is_ready(&ring, m->map));
+}
+
 /* At every alignment: the guest chooses where a ring is. */
 static void peek_fields(void **state)
 {
@@ -353,6 +382,7 @@ int main(void)
 		RING_TEST(mapped_needs_read_and_write),
 		RING_TEST(mapped_in_windows),
 		RING_TEST(peek_owner),
+		RING_TEST(is_ready),
 		RING_TEST(peek_fields),
 		RING_TEST(complete_writes_no_more),
 		RING_TEST(complete_out_of_memory),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Vector 0 in each of the three modes: docs/card.md, "Receiving and sending". */
+/* Vector 0 in each of the three modes: docs/card.md, "Events and interrupts". */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -13,6 +13,23 @@ static int setup_each(void **state)
 static int setup_latched(void **state)
 {
 	return net_setup_with(state, CARD_SIGNAL_LATCHED);
+}
+
+/* Only burst holds anything back. */
+static int setup_each_held(void **state)
+{
+	int err = setup_each(state);
+
+	((struct net *)*state)->bus.hold_us = 1000;
+	return err;
+}
+
+static int setup_latched_held(void **state)
+{
+	int err = setup_latched(state);
+
+	((struct net *)*state)->bus.hold_us = 1000;
+	return err;
 }
 
 static unsigned int take_signals(struct guest *g)
@@ -233,6 +250,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each, setup_each,
 						net_teardown),
 		cmocka_unit_test_setup_teardown(latched, setup_latched,
+						net_teardown),
+		cmocka_unit_test_setup_teardown(each, setup_each_held,
+						net_teardown),
+		cmocka_unit_test_setup_teardown(latched, setup_latched_held,
 						net_teardown),
 		NET_TEST(reset_forgets),
 		cmocka_unit_test_setup_teardown(reset_forgets, setup_latched,

@@ -41,17 +41,18 @@ bool pace_turn(struct pace *pace, uint64_t now, bool worked)
 		pace->polls = true;
 		return true;
 	}
-	/* To the end, and nobody minded. */
-	if (pace->polls)
-		pace->rest = PACE_REST_MIN;
 	pace->polls = false;
 	return false;
 }
 
 bool pace_yielded(struct pace *pace, uint64_t before, uint64_t now)
 {
-	if (now - before < PACE_LOST)
+	if (now - before < PACE_LOST) {
+		/* For as long as the last rest was nobody minded. */
+		if (now - pace->rest_until >= pace->rest)
+			pace->rest = PACE_REST_MIN;
 		return true;
+	}
 	pace->polls = false;
 	pace->rest_until = now + pace->rest;
 	if (pace->rest < PACE_REST_MAX)

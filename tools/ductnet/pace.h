@@ -14,7 +14,7 @@
 /* All times are microseconds of one clock that never goes back. */
 struct pace {
 	uint32_t poll;			/* after work, 0 = never */
-	uint32_t rest;			/* when the CPU was lost: not again for so long */
+	uint32_t rest;			/* when the CPU is lost: not again for so long */
 	uint64_t rest_until;
 	uint64_t worked;
 	bool polls;
