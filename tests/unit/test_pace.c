@@ -11,7 +11,7 @@
 #define POLL		200u
 #define LOST		300u		/* away for so long: others had the CPU */
 #define REST		1000u		/* the first rest, and the longest */
-#define REST_LONGEST	1024000u
+#define REST_LONGEST	16000u
 
 struct test {
 	struct pace pace;

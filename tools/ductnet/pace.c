@@ -13,7 +13,7 @@
 
 /* The rest after a CPU was lost doubles, from and to. */
 #define PACE_REST_MIN	1000u
-#define PACE_REST_MAX	1000000u
+#define PACE_REST_MAX	16000u
 
 void pace_ask_scheduler(void)
 {
