@@ -142,6 +142,30 @@ static inline void duct_ring_reap(struct duct_ring *ring, u32 tail)
 	smp_store_release(&ring->tail, tail);
 }
 
+/**
+ * duct_ring_is_sent() - has the card handed all slots back, and some not reaped?
+ * @ring: ring, after duct_ring_publish()
+ *
+ * A card that looks at the ring by itself can be done with a slot before @head
+ * says that it is published. The reaping side may then have been called too
+ * early, and by the card it is not called again.
+ *
+ * Return: true when the reaping side has to be called. When false, the card
+ * hands a slot back later, or was not told of it.
+ */
+static inline bool duct_ring_is_sent(const struct duct_ring *ring)
+{
+	const u8 *owner = duct_ring_desc(ring, ring->head - 1);
+
+	/*
+	 * Orders @head before OWNER and, for duct_ring_can_defer(), @tail; the
+	 * card's event and duct_ring_overdue() have it the other way.
+	 */
+	smp_mb();
+	return READ_ONCE(*owner) == DUCT_OWNER_HOST &&
+	       READ_ONCE(ring->tail) != ring->head;
+}
+
 /* Is there a slot the card was told of that is not reaped? */
 static inline bool duct_ring_told(const struct duct_ring *ring, u32 tail)
 {
@@ -150,7 +174,7 @@ static inline bool duct_ring_told(const struct duct_ring *ring, u32 tail)
 
 /**
  * duct_ring_can_defer() - may the doorbell wait for the reaping side?
- * @ring: ring, after duct_ring_publish()
+ * @ring: ring, after duct_ring_is_sent() has said no
  *
  * While the card was told of slots that are not reaped, their completion has
  * the reaping side call duct_ring_overdue().
@@ -159,8 +183,6 @@ static inline bool duct_ring_told(const struct duct_ring *ring, u32 tail)
  */
 static inline bool duct_ring_can_defer(const struct duct_ring *ring)
 {
-	/* Orders @head before @tail; the reaping side has it the other way. */
-	smp_mb();
 	return duct_ring_told(ring, READ_ONCE(ring->tail));
 }
 
@@ -173,7 +195,7 @@ static inline bool duct_ring_can_defer(const struct duct_ring *ring)
  */
 static inline bool duct_ring_overdue(const struct duct_ring *ring)
 {
-	/* Orders @tail before @head; the publishing side has it the other way. */
+	/* Orders @tail before @head; duct_ring_is_sent() has it the other way. */
 	smp_mb();
 	return READ_ONCE(ring->head) != ring->tail &&
 	       !duct_ring_told(ring, ring->tail);

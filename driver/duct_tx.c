@@ -22,16 +22,25 @@ static void duct_tx_ring_or_defer(struct duct_dev *duct)
 {
 	struct duct_ring *ring = &duct->tx;
 
-	if (ring->head - ring->rung >= DUCT_TX_DEFER ||
-	    !duct_ring_can_defer(ring))
+	if (duct_ring_is_sent(ring))
+		napi_schedule(&duct->napi);
+	else if (ring->head - ring->rung >= DUCT_TX_DEFER ||
+		 !duct_ring_can_defer(ring))
 		duct_tx_ring(duct);
 }
 
-/* NAPI: ring for what duct_tx_ring_or_defer() left. */
+/*
+ * NAPI: ring for what duct_tx_ring_or_defer() left. What was handed back since
+ * it looked may have had its event by then: then it has to look again.
+ */
 static void duct_tx_overdue(struct duct_dev *duct, struct netdev_queue *txq)
 {
+	struct duct_ring *ring = &duct->tx;
+
 	__netif_tx_lock(txq, smp_processor_id());
-	if (duct_ring_overdue(&duct->tx))
+	if (duct_ring_done(ring, ring->tail))
+		napi_schedule(&duct->napi);
+	else if (duct_ring_overdue(ring))
 		duct_tx_ring(duct);
 	__netif_tx_unlock(txq);
 }
