@@ -143,7 +143,7 @@ static inline void duct_ring_reap(struct duct_ring *ring, u32 tail)
 }
 
 /**
- * duct_ring_is_sent() - has the card handed all slots back, and some not reaped?
+ * duct_ring_is_sent() - is all handed back by the card, and some not reaped?
  * @ring: ring, after duct_ring_publish()
  *
  * A card that looks at the ring by itself can be done with a slot before @head

@@ -217,7 +217,10 @@ static bool duct_rx_packet(struct duct_dev *duct, u32 tail,
 		duct_napi_count(duct, DUCT_RX_OWN);
 		return false;
 	}
-	skb = copy ? duct_rx_copy(duct, buf, len) : duct_rx_take(duct, buf, len);
+	if (copy)
+		skb = duct_rx_copy(duct, buf, len);
+	else
+		skb = duct_rx_take(duct, buf, len);
 	if (unlikely(!skb)) {
 		duct_napi_count(duct, DUCT_RX_ALLOC_FAIL);
 		return false;
