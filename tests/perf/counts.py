@@ -7,12 +7,18 @@ import time
 
 MODE_TIMEOUT = 60
 WATCH_NOTHING, WATCH_ALL, WATCH_KNOWN = range(3)
-PACKETS = 100000
-BURST = 200
-BURSTS = 30
 MSS = 1448
-SIDES = {"a": "sent", "b": "received"}
+SIDES = {"a": ("sent", "tx"), "b": ("received", "rx")}
 EVENTS = "kmalloc kmalloc_node kmem_cache_alloc kmem_cache_alloc_node mm_page_alloc"
+
+
+# Interrupts' numbers, packets, doorbells of a duct card, and the table of interrupts.
+SNAPSHOT = """
+    d=$(readlink -f /sys/class/net/{dev}/device); [ -d $d/msi_irqs ] || d=${{d%/*}}
+    echo irqs: $(ls $d/msi_irqs)
+    for w in tx rx; do echo $w: $(cat /sys/class/net/{dev}/statistics/${{w}}_packets); done
+    ethtool -S {dev} | sed -n 's/ *tx_doorbells: /doorbells: /p'
+    cat /proc/interrupts"""
 
 
 class CountError(Exception):
@@ -50,13 +56,15 @@ class Counter:
             guest.run("true", timeout=MODE_TIMEOUT)
 
 
-def count_interrupts(table, numbers):
-    """Of /proc/interrupts of a guest with one processor: those of some numbers."""
-    found = dict(re.findall(r"^ *(\d+): +(\d+) ", table, re.MULTILINE))
+def parse_snapshot(said):
+    """What SNAPSHOT says, in a guest with one processor."""
+    words = dict(re.findall(r"^(irqs|tx|rx|doorbells): (.*)$", said, re.MULTILINE))
+    table = dict(re.findall(r"^ *(\d+): +(\d+) ", said, re.MULTILINE))
     try:
-        return sum(int(found[number]) for number in numbers)
-    except KeyError as error:
-        raise CountError(f"no interrupt {error}:\n{table}") from None
+        interrupts = sum(int(table[one]) for one in words.pop("irqs").split())
+        return {"interrupts": interrupts, **{name: int(value) for name, value in words.items()}}
+    except (KeyError, ValueError) as error:
+        raise CountError(f"no {error}:\n{said}") from None
 
 
 def count_hits(histograms):
@@ -67,17 +75,24 @@ def count_hits(histograms):
     return sum(map(int, hits))
 
 
-def per_packet(before, after, packets):
-    """The difference of two counts for each packet."""
+def per_packet(loaded, idle, packets):
+    """What each packet took: the difference between a run with load and one without any."""
     if packets <= 0:
         raise CountError(f"{packets} packets")
-    return {name: (after[name] - before[name]) / packets for name in before}
+    result = {name: (loaded[name] - idle[name]) / packets for name in loaded}
+    if result.get("instructions", 1) <= 0:
+        raise CountError(f"without load there is more to do: {idle}, {loaded}")
+    return result
+
+
+def difference(after, before):
+    return {name: after[name] - before[name] for name in after}
 
 
 class Counts:
     """Counts on a bench whose guests have the plugin."""
 
-    loads = ("pktgen", "UDP", "TCP")
+    loads = ("raw", "UDP", "TCP")
 
     def __init__(self, bench, counter):
         self.bench, self.counter = bench, counter
@@ -91,97 +106,74 @@ class Counts:
         self.bench.up(nic, 1500)
         self.watch(WATCH_ALL)
         for load in self.loads:
-            self.run(nic, load, 5000)
+            self.run(nic, load, True)
         self.watch(WATCH_KNOWN)
         result = {}
         for load in self.loads:
-            result[load] = self.count(nic, load)
-            for side, got in self.allocations(nic, load).items():
-                result[load][side]["allocations"] = got
+            result[load] = self.count(nic, load, self.observe)
+            for name, got in self.count(nic, load, self.observe_allocations).items():
+                result[load][name]["allocations"] = got["allocations"]
+            sent = result[load]["sent"]
+            if sent["writes"] < 0.9 * sent.get("doorbells", 0):
+                raise CountError(f"{nic.name}, {load}: more doorbells than accesses to the card: {sent}")
         self.watch(WATCH_NOTHING)
-        result["pktgen"]["sent"]["instructions"] = self.burst(nic)
         self.bench.down(nic)
         return result
 
-    def burst(self, nic):
-        """Instructions of the sender for a packet that the ring has room for: pktgen spins when it is full. What a
-        burst of one packet takes is left out."""
-        took = []
-        for size in (1, 1 + BURST):
-            self.bench.set_pktgen(nic, size)
-            before, sent = self.counter.read("a"), self.snapshot(nic)["a"]["tx"]
-            self.bench.guests["a"].run(f"for i in $(seq {BURSTS}); do echo start; done >/proc/net/pktgen/pgctrl",
-                                       timeout=120)
-            took.append(self.counter.read("a")["instructions"] - before["instructions"])
-            sent = self.snapshot(nic)["a"]["tx"] - sent
-            # IPv6 may say something as well.
-            if not 0 <= sent - size * BURSTS < BURSTS / 3:
-                raise CountError(f"{nic.name}: {sent} packets sent, not {size * BURSTS}")
-        return (took[1] - took[0]) / (BURST * BURSTS)
+    def count(self, nic, load, observe):
+        """Both sides, for each packet. What the commands take without any load is left out."""
+        idle, _ = observe(nic, load, False)
+        loaded, octets = observe(nic, load, True)
+        result = {}
+        for side, (name, counter) in SIDES.items():
+            # A card may cut up larger packets of TCP itself, so that only octets tell how many there were.
+            packets = octets / MSS if load == "TCP" else loaded[side][counter] - idle[side][counter]
+            result[name] = per_packet(loaded[side], idle[side], packets)
+            result[name]["packets"] = packets
+        return result
 
-    def run(self, nic, load, packets=PACKETS):
-        """Returns the octets that TCP delivered."""
-        if load == "pktgen":
-            self.bench.set_pktgen(nic, packets)
-            self.bench.guests["a"].run("echo start >/proc/net/pktgen/pgctrl", timeout=300)
+    def run(self, nic, load, loaded):
+        """The same commands in any case. Returns the octets that TCP delivered."""
+        ms = self.bench.seconds * 1000 if loaded else 0
+        if load == "raw":
+            self.bench.run_raw(nic, ms)
         elif load == "UDP":
-            self.bench.udp(nic)
-        else:
+            self.bench.run_udp(nic, ms)
+        elif loaded:
             return self.bench.tcp(nic, False)[2]
+        else:
+            self.bench.run_tcp(nic, "-n 1K -l 1K")
         return 0
-
-    def packets(self, nic, load, before, after, octets):
-        """How many each side had. Those of TCP are counted in octets, since a card may cut up larger ones itself."""
-        if load == "TCP":
-            return {"a": octets / MSS, "b": octets / MSS}
-        count = {side: after[side][what] - before[side][what] for side, what in (("a", "tx"), ("b", "rx"))}
-        if min(count.values()) <= 0:
-            raise CountError(f"{nic.name}, {load}: {count['a']} packets sent, {count['b']} received")
-        return count
 
     def snapshot(self, nic):
         """What the guests themselves say."""
         said = {}
         for side, guest in self.bench.guests.items():
-            dev = nic.dev[side]
-            numbers = guest.run(f"d=$(readlink -f /sys/class/net/{dev}/device); "
-                                "[ -d $d/msi_irqs ] || d=${d%/*}; ls $d/msi_irqs").split()
-            tx, rx = guest.run(f"cd /sys/class/net/{dev}/statistics; cat tx_packets rx_packets").split()
-            said[side] = {"interrupts": count_interrupts(guest.read("/proc/interrupts"), numbers),
-                          "tx": int(tx), "rx": int(rx)}
-            if not nic.device:
-                doorbells = guest.run(f"ethtool -S {dev} | sed -n 's/ *tx_doorbells: //p'")
-                said[side]["doorbells"] = int(doorbells)
+            said[side] = parse_snapshot(guest.run(SNAPSHOT.format(dev=nic.dev[side])))
+            if not nic.device and "doorbells" not in said[side]:
+                raise CountError(f"{nic.name} has no tx_doorbells")
         return said
 
-    def count(self, nic, load):
+    def observe(self, nic, load, loaded):
+        """What each side did, {"a": {what: how often}, "b": {...}}, and the octets of TCP."""
         before = self.snapshot(nic)
         seen = {side: self.counter.read(side) for side in SIDES}
-        octets = self.run(nic, load)
+        octets = self.run(nic, load, loaded)
         seen_after = {side: self.counter.read(side) for side in SIDES}
         after = self.snapshot(nic)
-        packets = self.packets(nic, load, before, after, octets)
-        result = {}
-        for side, name in SIDES.items():
-            result[name] = per_packet({**seen[side], **before[side]}, {**seen_after[side], **after[side]},
-                                      packets[side])
-            result[name]["packets"] = packets[side]
-        sent = result["sent"]
-        if sent["writes"] < 0.9 * sent.get("doorbells", 0):
-            raise CountError(f"{nic.name}, {load}: more doorbells than accesses to the card: {sent}")
-        return result
+        return {side: difference({**seen_after[side], **after[side]}, {**seen[side], **before[side]})
+                for side in SIDES}, octets
 
-    def allocations(self, nic, load):
+    def observe_allocations(self, nic, load, loaded):
         """In a run of its own, as counting them takes instructions."""
         events = f"cd /sys/kernel/tracing/events/kmem; for e in {EVENTS}; do [ -d $e ] || continue; "
+        before = self.snapshot(nic)
         for guest in self.bench.guests.values():
             guest.run(f"{events} echo hist:keys=common_type >$e/trigger || exit; done")
-        before = self.snapshot(nic)
-        octets = self.run(nic, load)
+        octets = self.run(nic, load, loaded)
         hits = {side: count_hits(guest.run(f"{events} cat $e/hist; done"))
                 for side, guest in self.bench.guests.items()}
-        after = self.snapshot(nic)
         for guest in self.bench.guests.values():
             guest.run(f"{events} echo '!hist:keys=common_type' >$e/trigger || exit; done")
-        packets = self.packets(nic, load, before, after, octets)
-        return {name: hits[side] / packets[side] for side, name in SIDES.items()}
+        after = self.snapshot(nic)
+        return {side: {**difference(after[side], before[side]), "allocations": hits[side]} for side in SIDES}, octets

@@ -4,7 +4,7 @@
 import statistics
 
 DUCTS = ("duct", "duct-sleep")
-LOADS = ("pktgen", "UDP", "TCP")
+LOADS = ("raw", "UDP", "TCP")
 SIDES = ("sent", "received")
 WHATS = ("instructions", "reads", "writes", "interrupts", "allocations")
 SIZES = (64, 1500, 16384)
@@ -49,7 +49,7 @@ def nth(base, now, first, count):
 
 
 def count_medians(counts):
-    """{nic: {"pktgen, sent, reads": median}}"""
+    """{nic: {"raw, sent, reads": median}}"""
     return {nic: {f"{load}, {side}, {what}": statistics.median(one[load][side][what] for one in rounds)
                   for load in LOADS for side in SIDES for what in WHATS}
             for nic, rounds in counts.items()}

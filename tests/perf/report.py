@@ -35,9 +35,9 @@ class Table:
 
 
 def number(value):
-    """Three digits that count, more before the point."""
-    if value == 0:
-        return "0"
+    """Three digits that count, more before the point. Counts of which some are subtracted may be below zero."""
+    if value < 0.0005:
+        return "<0.001" if value > 0 else "0"
     for digits, least in ((0, 100), (1, 10), (2, 1)):
         if abs(value) >= least:
             return f"{value:.{digits}f}"

@@ -43,13 +43,13 @@ def of_guests(found, segments):
 def of_counts(found):
     duct = found["duct"]
     virtio = [values for nic, values in found.items() if nic.startswith("virtio")]
-    for load in LOADS if virtio else ():
+    for load in ("raw", "UDP") if virtio else ():
         for side in SIDES:
             name = f"{load}, {side}, instructions"
             yield at_most(f"{load}, instructions for a packet {side}: to virtio-net's",
                           duct[name] / min(values[name] for values in virtio), 0.8)
     reads = max(duct[f"{load}, {side}, reads"] for load in LOADS for side in SIDES)
-    yield "MMIO reads for a packet, the most of all loads", f"{reads:.4f}", "0", reads < 0.0001
+    yield "MMIO reads for a packet, the most of all loads", f"{reads:.5f}", "0 (below 0.001)", reads < 0.001
     writes = max(duct[f"{load}, {side}, writes"] for load in LOADS for side in SIDES)
     yield at_most("MMIO writes for a packet, the most of all loads", writes, 0.1)
 

@@ -201,42 +201,54 @@ class Bench:
             guest.kill_jobs()
         self.down(nic)
 
-    def tcp(self, nic, reverse):
-        """Mbit/s, CPU seconds of all processes for a GiB, and octets."""
+    def run_tcp(self, nic, options):
+        """What iperf3 says, and CPU seconds of all processes."""
         a, b = self.guests["a"], self.guests["b"]
         server = b.start(f"iperf3 -s -1 -p {PORT} --forceflush").wait_for("Server listening")
         before = cpu_seconds(self.pids)
-        said = a.run(f"iperf3 -J -c {nic.address('b')} -p {PORT} -t {self.seconds} {'-R' if reverse else ''}",
-                     timeout=self.seconds + 30)
+        said = a.run(f"iperf3 -J -c {nic.address('b')} -p {PORT} {options}", timeout=self.seconds + 30)
         used = cpu_seconds(self.pids) - before
         server.wait()
+        return said, used
+
+    def tcp(self, nic, reverse):
+        """Mbit/s, CPU seconds of all processes for a GiB, and octets."""
+        said, used = self.run_tcp(nic, f"-t {self.seconds} {'-R' if reverse else ''}")
         rate, octets = parse_iperf(said)
         return rate / 1e6, used / (octets / 2 ** 30), octets
 
-    def udp(self, nic):
-        """Packets of 18 octets a second that a program received; CPU seconds for a million."""
+    def run_udp(self, nic, ms):
+        """What the receiver says, and CPU seconds of all processes."""
         a, b = self.guests["a"], self.guests["b"]
         receiver = b.start(f"exec load recv {PORT}").wait_for("ready")
         before = cpu_seconds(self.pids)
-        a.run(f"load send {nic.address('b')} {PORT} {UDP_SIZE} {self.seconds * 1000}", timeout=self.seconds + 30)
+        a.run(f"load send {nic.address('b')} {PORT} {UDP_SIZE} {ms}", timeout=self.seconds + 30)
         used = cpu_seconds(self.pids) - before
-        rate, count = parse_rate(receiver.kill())
+        return receiver.kill(), used
+
+    def udp(self, nic):
+        """Packets of 18 octets a second that a program received; CPU seconds for a million."""
+        said, used = self.run_udp(nic, self.seconds * 1000)
+        rate, count = parse_rate(said)
         return rate, used / (count / 1e6)
 
-    def set_pktgen(self, nic, count):
-        """Packets that no program in the other guest gets: the address is not its own."""
-        mac = self.guests["b"].read(f"/sys/class/net/{nic.dev['b']}/address")
+    def run_raw(self, nic, ms):
+        """Sends frames that no program in the other guest gets."""
+        self.guests["a"].run(f"load raw {nic.dev['a']} {nic.macs['b']} {ms}", timeout=self.seconds + 30)
+
+    def set_pktgen(self, nic):
+        """Packets, until it is killed, that no program in the other guest gets: the address is not its own."""
         dev = nic.dev["a"]
         self.guests["a"].run(f"""
             cd /proc/net/pktgen; echo rem_device_all >kpktgend_0; echo add_device {dev} >kpktgend_0
-            for word in 'count {count}' 'clone_skb 0' 'pkt_size 60' 'delay 0' 'dst 192.0.2.1' 'dst_mac {mac}'; do
+            for word in 'count 0' 'clone_skb 0' 'pkt_size 60' 'delay 0' 'dst 192.0.2.1' 'dst_mac {nic.macs['b']}'; do
                 echo "$word" >{dev}
             done""")
 
     def pktgen(self, nic):
         """Packets of 64 octets a second that the other guest's driver received."""
         a, b = self.guests["a"], self.guests["b"]
-        self.set_pktgen(nic, 0)
+        self.set_pktgen(nic)
         sender = a.start("exec sh -c 'echo start >/proc/net/pktgen/pgctrl'")
         said = b.run(f"load rate /sys/class/net/{nic.dev['b']}/statistics/rx_packets {self.seconds * 1000}",
                      timeout=self.seconds + 30)

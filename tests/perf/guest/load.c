@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * usage: load recv PORT | send ADDR PORT SIZE MS | pong PORT BUSY |
- *        ping ADDR PORT MS BUSY | rate FILE MS
+ *        ping ADDR PORT MS BUSY | raw DEVICE MAC MS | rate FILE MS
  *
  * What puts load on a network in a guest and counts it, as little of a program
  * as there can be. recv counts UDP packets until SIGTERM, and prints how many
  * and the nanoseconds from the first to the last; send sends for so long and
  * prints how many; ping sends 18 octets and waits for pong to send them back,
  * and prints round trips, median and 99th percentile in nanoseconds, and how
- * many were lost. BUSY is SO_BUSY_POLL in microseconds, 0 for none. rate waits
- * until the number in a file grows, and prints by how much it grows in so long,
+ * many were lost. BUSY is SO_BUSY_POLL in microseconds, 0 for none. raw sends
+ * frames of 64 octets (with FCS) that nobody takes, for so long, and prints how
+ * many; unlike pktgen it sleeps when it can send no more. rate waits until the number in a file grows, and prints by how much it grows in so long,
  * and the nanoseconds that were.
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +31,8 @@
 
 #define SAMPLES_MAX	(1u << 20)
 #define RR_SIZE		18
+#define BATCH		32
+#define ETHERTYPE	0x88b5		/* for experiments */
 #define GROW_NS		5000000000u
 
 static volatile sig_atomic_t ended;
@@ -103,6 +109,51 @@ static int do_send(const char *addr, const char *port, size_t size,
 	while (now_ns() < end)
 		for (int i = 0; i < 32; i++)
 			count += send(fd, data, size, 0) == (ssize_t)size;
+	printf("%llu\n", (unsigned long long)count);
+	return 0;
+}
+
+static void parse_mac(const char *text, uint8_t *mac)
+{
+	unsigned int part[ETH_ALEN];
+
+	if (sscanf(text, "%x:%x:%x:%x:%x:%x", &part[0], &part[1], &part[2],
+		   &part[3], &part[4], &part[5]) != ETH_ALEN)
+		errx(1, "%s: no address", text);
+	for (int i = 0; i < ETH_ALEN; i++)
+		mac[i] = (uint8_t)part[i];
+}
+
+static int do_raw(const char *device, const char *mac, uint64_t ms)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETHERTYPE) };
+	uint8_t frame[ETH_ZLEN] = { 0 };
+	struct iovec piece = { frame, sizeof(frame) };
+	struct mmsghdr batch[BATCH] = { 0 };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	uint64_t count = 0, end;
+
+	if (fd < 0)
+		err(1, "socket");
+	to.sll_ifindex = (int)if_nametoindex(device);
+	if (bind(fd, (void *)&to, sizeof(to)))
+		err(1, "%s", device);
+	/* The sender's address stays zero, which is no matter here. */
+	parse_mac(mac, frame);
+	frame[2 * ETH_ALEN] = ETHERTYPE >> 8;
+	frame[2 * ETH_ALEN + 1] = ETHERTYPE & 0xff;
+	for (int i = 0; i < BATCH; i++) {
+		batch[i].msg_hdr.msg_iov = &piece;
+		batch[i].msg_hdr.msg_iovlen = 1;
+	}
+	for (end = now_ns() + ms * 1000000; now_ns() < end;) {
+		int n = sendmmsg(fd, batch, BATCH, 0);
+
+		if (n < 0 && errno != ENOBUFS)
+			err(1, "%s", device);
+		count += n > 0 ? (uint64_t)n : 0;
+	}
 	printf("%llu\n", (unsigned long long)count);
 	return 0;
 }
@@ -216,7 +267,9 @@ int main(int argc, char **argv)
 	if (argc == 6 && !strcmp(argv[1], "ping"))
 		return do_ping(argv[2], argv[3], (uint64_t)atoi(argv[4]),
 			       atoi(argv[5]));
+	if (argc == 5 && !strcmp(argv[1], "raw"))
+		return do_raw(argv[2], argv[3], (uint64_t)atoi(argv[4]));
 	if (argc == 4 && !strcmp(argv[1], "rate"))
 		return do_rate(argv[2], (uint64_t)atoi(argv[3]));
-	errx(2, "usage: load recv|send|pong|ping|rate ...");
+	errx(2, "usage: load recv|send|pong|ping|raw|rate ...");
 }
