@@ -195,7 +195,7 @@ static inline bool duct_ring_can_defer(const struct duct_ring *ring)
  */
 static inline bool duct_ring_overdue(const struct duct_ring *ring)
 {
-	/* Orders @tail before @head; duct_ring_is_sent() has it the other way. */
+	/* Orders @tail before @head; duct_ring_is_sent() the other way. */
 	smp_mb();
 	return READ_ONCE(ring->head) != ring->tail &&
 	       !duct_ring_told(ring, ring->tail);
