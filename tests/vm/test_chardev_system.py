@@ -295,10 +295,10 @@ def test_in_another_network_namespace(cards):
     cards.guest.until("test -d /sys/class/net/duct1")
 
 
-@pytest.mark.parametrize("size, least, most", [(16384, 60, 128), (1, 300, 512)])
-def test_queue_is_bounded(cards, size, least, most):
+@pytest.mark.parametrize("size, count, least, most", [(16384, 700, 60, 128), (257, 700, 300, 512),
+                                                      (1, 4500, 1200, 3500)])
+def test_queue_is_bounded(cards, size, count, least, most):
     """2 MiB of memory a file, whatever the packets' size; what finds no room is counted, and nothing else is lost."""
-    count = 700
     other = cards.card("duct1")
     before = cards.counters("duct1")
     state = cards.net.card(other)
