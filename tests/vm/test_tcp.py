@@ -18,7 +18,7 @@ def make_data(guest):
 
 def receive(guest, port=PORT):
     """A job that takes one stream, and says what its checksum is."""
-    job = guest.start(f"timeout 60 socat -u -b 65536 TCP6-LISTEN:{port},ipv6only=0,reuseaddr STDOUT | sha256sum")
+    job = guest.start(f"timeout 300 socat -u -b 65536 TCP6-LISTEN:{port},ipv6only=0,reuseaddr STDOUT | sha256sum")
     guest.until(f"ss -Hltn sport = :{port} | grep -q .")
     return job
 
