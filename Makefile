@@ -134,6 +134,7 @@ guest-tests: $(GUEST_PROGRAMS)
 
 unit: $(TOOLS) $(UNIT_TESTS)
 	DUCT_TOOLS=$(B)/bin scripts/run-tests $(UNIT_TESTS)
+	/usr/bin/python3 -B -m pytest -q --tb=short -p no:cacheprovider tests/perf
 
 wire: $(B)/bin/ductnet $(WIRE_TESTS)
 	DUCTNET=$(B)/bin/ductnet scripts/run-tests $(WIRE_TESTS)

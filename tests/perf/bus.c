@@ -308,8 +308,8 @@ int main(int argc, char **argv)
 	}
 	set_up(&opt);
 	result = run_bus(&opt);
-	if (!result.received)
-		errx(1, "nothing arrived");
+	if (!result.received || !result.doorbells || !result.signals)
+		errx(1, "nothing arrived, or nobody was told");
 	print(&opt, &result, run_memcpy(&opt));
 	for (unsigned int i = 0; i < opt.cards; i++)
 		vc_close(&vc[i]);

@@ -19,7 +19,7 @@ START_TIMEOUT = 20
 JUMBO = 16384
 VDE_LARGEST = 1518
 FCS = 4
-TESTPMD = "--no-huge -m 512 --no-pci --no-telemetry --log-level=5"
+TESTPMD = "--no-huge -m 512 --single-file-segments --no-pci --no-telemetry --log-level=5"
 TESTPMD_RUN = "-i --nb-cores=1 --total-num-mbufs=8192"
 
 
@@ -133,7 +133,8 @@ class Testpmd:
     prompt = "testpmd> "
 
     def __init__(self, cpu, prefix, devices, arguments):
-        command = on_cpu(cpu, "stdbuf", "-oL", "dpdk-testpmd", *TESTPMD.split(), f"--file-prefix={prefix}", "--single-file-segments",
+        # Otherwise it says things when a buffer is full.
+        command = on_cpu(cpu, "stdbuf", "-oL", "dpdk-testpmd", *TESTPMD.split(), f"--file-prefix={prefix}",
                          "--lcores", f"0@{cpu},1@{cpu}", *(f"--vdev={device}" for device in devices), "--",
                          *TESTPMD_RUN.split(), *arguments)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
