@@ -3,7 +3,6 @@
 
 import re
 import shlex
-import signal
 import struct
 import time
 from types import SimpleNamespace
@@ -328,36 +327,6 @@ def test_down_and_up_under_traffic(pair):
     assert job.wait(60).split()[0] == checksum
     books.check(stopped=True)
     assert counters(pair.a)["tx_tso_segments"] > before["tx_tso_segments"]
-
-
-def test_full_ring(pair):
-    """A card that takes nothing for a moment: what is to be cut always has slots enough for all of its segments."""
-    limits = "/sys/class/net/duct0/queues/tx-0/byte_queue_limits"
-    pair.a.run(f"echo 10000000 >{limits}/limit_min")
-    server = pair.b.start("iperf3 -s -1 --forceflush").wait_for("listening")
-    errors = csum_errors(pair.b)
-    before = counters(pair.a)
-    books = Books(pair)
-    sender = pair.a.start(f"iperf3 -c {pair.b.ip4} -P 8 -t 60")
-    deadline = time.monotonic() + 60
-    while counters(pair.a)["tx_stops"] == before["tx_stops"]:
-        assert time.monotonic() < deadline
-        pair.net.process.send_signal(signal.SIGSTOP)
-        try:
-            # Nothing in here may touch the card. Bytes in flight that many are nearly all slots.
-            pair.a.run(f"for i in $(seq 50); do [ $(cat {limits}/inflight) -ge 650000 ] && break; usleep 20000; done")
-        finally:
-            pair.net.process.send_signal(signal.SIGCONT)
-    sender.kill()
-    server.kill()
-    stream(pair.a, pair.b, pair.b.ip4)
-    books.check()
-    after = counters(pair.a)
-    pair.a.run(f"echo 0 >{limits}/limit_min")
-    assert after["tx_wakes"] > before["tx_wakes"]
-    assert csum_errors(pair.b) == errors
-    for card in pair.net.cards:
-        assert pair.net.card(card)["flags"] == 0
 
 
 def test_veth_behind_a_bridge(pair):
