@@ -10,8 +10,9 @@
  * and prints round trips, median and 99th percentile in nanoseconds, and how
  * many were lost. BUSY is SO_BUSY_POLL in microseconds, 0 for none. raw sends
  * frames of 64 octets (with FCS) that nobody takes, for so long, and prints how
- * many; unlike pktgen it sleeps when it can send no more. rate waits until the number in a file grows, and prints by how much it grows in so long,
- * and the nanoseconds that were.
+ * many; unlike pktgen it sleeps when it can send no more. rate waits until the
+ * number in a file grows, and prints by how much it grows in so long, and the
+ * nanoseconds that were.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -32,7 +34,7 @@
 #define SAMPLES_MAX	(1u << 20)
 #define RR_SIZE		18
 #define BATCH		32
-#define ETHERTYPE	0x88b5		/* for experiments */
+#define ETHERTYPE	0x88b6		/* for experiments; 0x88b5 is Ductnet's own */
 #define GROW_NS		5000000000u
 
 static volatile sig_atomic_t ended;
@@ -131,6 +133,7 @@ static int do_raw(const char *device, const char *mac, uint64_t ms)
 	uint8_t frame[ETH_ZLEN] = { 0 };
 	struct iovec piece = { frame, sizeof(frame) };
 	struct mmsghdr batch[BATCH] = { 0 };
+	struct ifreq own = { 0 };
 	int fd = socket(AF_PACKET, SOCK_RAW, 0);
 	uint64_t count = 0, end;
 
@@ -139,8 +142,12 @@ static int do_raw(const char *device, const char *mac, uint64_t ms)
 	to.sll_ifindex = (int)if_nametoindex(device);
 	if (bind(fd, (void *)&to, sizeof(to)))
 		err(1, "%s", device);
-	/* The sender's address stays zero, which is no matter here. */
+	snprintf(own.ifr_name, sizeof(own.ifr_name), "%s", device);
+	if (ioctl(fd, SIOCGIFHWADDR, &own))
+		err(1, "%s", device);
 	parse_mac(mac, frame);
+	/* A bridge takes no frame from the address zero. */
+	memcpy(frame + ETH_ALEN, own.ifr_hwaddr.sa_data, ETH_ALEN);
 	frame[2 * ETH_ALEN] = ETHERTYPE >> 8;
 	frame[2 * ETH_ALEN + 1] = ETHERTYPE & 0xff;
 	for (int i = 0; i < BATCH; i++) {
