@@ -21,6 +21,13 @@ SNAPSHOT = """
     cat /proc/interrupts"""
 
 
+# A device that does nothing, with the queue that others have.
+DUMMY = "dummy9"
+MAKE_DUMMY = f"""
+    ip link show {DUMMY} >/dev/null 2>&1 || {{ modprobe dummy numdummies=0 && ip link add {DUMMY} type dummy; }}
+    ip link set {DUMMY} up && tc qdisc replace dev {DUMMY} root fq_codel"""
+
+
 class CountError(Exception):
     pass
 
@@ -123,6 +130,21 @@ class Counts:
         self.watch(WATCH_NOTHING)
         self.bench.down(nic)
         return result
+
+    def stack(self):
+        """Instructions for a raw packet that is sent, without those of any card."""
+        self.bench.guests["a"].run(MAKE_DUMMY)
+        self.send_to_dummy(self.bench.seconds * 1000)
+        idle, loaded = self.send_to_dummy(0), self.send_to_dummy(self.bench.seconds * 1000)
+        return per_packet(loaded, idle, loaded["packets"] - idle["packets"])["instructions"]
+
+    def send_to_dummy(self, ms):
+        guest = self.bench.guests["a"]
+        packets = f"/sys/class/net/{DUMMY}/statistics/tx_packets"
+        before = {"packets": int(guest.read(packets)), **self.counter.read("a")}
+        self.bench.send_raw(DUMMY, "02:00:00:00:00:01", ms)
+        after = {**self.counter.read("a"), "packets": int(guest.read(packets))}
+        return difference(after, before)
 
     def count(self, nic, load, observe):
         """Both sides, for each packet. What the commands take without any load is left out."""

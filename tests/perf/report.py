@@ -2,6 +2,8 @@
 """What scripts/bench has measured, as tables: medians, ratios, and whether the targets are met. The measurements are a
 dictionary as build/bench.json has it."""
 
+import statistics
+
 from figures import LOADS, SIDES, SIZES, WHATS, cost, count_medians, guest_medians, medians, nth, peers_of, ratio
 from targets import targets
 
@@ -90,7 +92,7 @@ def scaling_table(bus):
                  "added, in percent of what a packet costs in the first line.")
 
 
-def counts_table(counts):
+def counts_table(counts, stack):
     found = count_medians(counts)
     rows = []
     for load, side, what in ((load, side, what) for load in LOADS for side in SIDES for what in WHATS):
@@ -102,7 +104,11 @@ def counts_table(counts):
         if name.endswith("sent, writes"):
             rows.append([f"{load}, sent: packets per MMIO write",
                          *(number(1 / one) if one else "-" for one in row.values()), ""])
-    return Table("For each packet", ["median", *found, "duct / best virtio"], rows)
+    note = ""
+    if stack:
+        note = f"Of the instructions for a raw packet that is sent {number(statistics.median(stack))} are the stack's: " \
+               "so many it takes with a device that does nothing."
+    return Table("For each packet", ["median", *found, "duct / best virtio"], rows, note)
 
 
 def targets_table(results):
@@ -120,7 +126,7 @@ def tables(results):
     if results.get("guests"):
         yield guests_table(results["guests"])
     if results.get("counts"):
-        yield counts_table(results["counts"])
+        yield counts_table(results["counts"], results.get("stack"))
     found = targets_table(results)
     if found.rows:
         yield found

@@ -149,6 +149,7 @@ def fixture_results():
         "guests": {"duct": guest(160, 90, 80), "duct-sleep": guest(150, 95, 60), "igb": guest(100, 100, 110),
                    "virtio-stream": guest(90, 120, 130)},
         "segments": {"duct": True, "duct-sleep": True, "igb": True, "virtio-stream": False},
+        "stack": [590, 600, 900],
         "counts": {"duct": [packet(700, 0.2)], "virtio-stream": [packet(1000, 0.1)]},
         "bus": {name: bus(240 if "16 cards" in name else 100, 0.4) for name in lines},
         "peers": {"bridge": {"64": [{"packets_per_s": 2e7}]}},
@@ -164,6 +165,7 @@ def test_targets(results):
     assert found["TCP, MTU 1500: to the best peer with segmentation offload"] == ("1.60", True)
     assert found["round trip, with or without polling: to the best peer"] == ("0.60", True)
     assert found["UDP, instructions for a packet sent: to virtio-net's"] == ("0.70", True)
+    assert found["raw, instructions for a packet sent, without the stack's: to virtio-net's"] == ("0.25", True)
     assert found["MMIO reads for a packet, the most of all loads"] == ("0.00001", True)
     assert found["MMIO writes for a packet, the most of all loads"] == ("0.20", False)
     assert found["ductnet alone, 64 octets: million packets a second on one core"] == ("10.00", True)
@@ -188,6 +190,7 @@ def test_report(results):
     assert "- igb, round 2: iperf3 says" in said
     assert "| UDP | 160 | 150 | 100 | 90.0 | 1.60 |" in said
     assert "| 64 octets | 10000 | 20000 | 0.500 | 10000 | 0.400 |" in said
+    assert "600 are the stack's" in said
     assert said.index("### Targets") < said.index("### Two guests")
 
 

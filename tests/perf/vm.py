@@ -145,7 +145,7 @@ def parse_round_trips(said):
 class Bench:
     """Guests a and b, their processors and programs; one card of each kind at a time is up."""
 
-    def __init__(self, lab, seconds, taps, qemu_args=lambda side: []):
+    def __init__(self, lab, seconds, taps, cpu="max", qemu_args=lambda side: []):
         self.seconds = seconds
         self.lab = lab
         self.nics = nics()
@@ -155,7 +155,7 @@ class Bench:
             cards = [net.cards[number] for net in nets]
             arguments = [word for nic in self.nics for word in nic.arguments(side, lab.directory, taps.fds)]
             self.guests[side] = lab.guest(side, cards, qemu_args=[*arguments, *qemu_args(side)],
-                                          fds=taps.fds.values(), memory="1G", life=4 * 3600)
+                                          fds=taps.fds.values(), memory="1G", cpu=cpu, life=4 * 3600)
             for nic in self.nics:
                 if not nic.device:
                     nic.macs[side] = cards[nic.name == "duct-sleep"].mac
@@ -234,7 +234,10 @@ class Bench:
 
     def run_raw(self, nic, ms):
         """Sends frames that no program in the other guest gets."""
-        self.guests["a"].run(f"load raw {nic.dev['a']} {nic.macs['b']} {ms}", timeout=self.seconds + 30)
+        self.send_raw(nic.dev["a"], nic.macs["b"], ms)
+
+    def send_raw(self, device, mac, ms):
+        self.guests["a"].run(f"load raw {device} {mac} {ms}", timeout=self.seconds + 30)
 
     def set_pktgen(self, nic):
         """Packets, until it is killed, that no program in the other guest gets: the address is not its own."""
