@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The driver leaves doorbells out while the card is at work. That none is missing is shown by tests/unit/test_doorbell.c
-for each order of the steps; here the card asks for few, and all packets are accounted for."""
+"""The driver leaves doorbells out while the card is at work. That none is missing is what tests/unit/test_doorbell.c
+shows, for each order of the steps; here they are few, and all packets are accounted for."""
 
 COUNT = 20000
 # Nothing is asked for, nothing is announced; addresses are known and for ever.

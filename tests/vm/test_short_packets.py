@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets of up to 256 octets are copied out of the receive ring, and longer ones taken with their pages: both arrive as
-they were sent."""
+"""Packets of up to 256 octets are copied out of the receive ring, and longer ones taken with their pages: both
+arrive as they were sent."""
 
 import pytest
 
