@@ -32,13 +32,13 @@ class Panel:
         return [
             f"set tmargin at screen {1 - (top + 40) / total:.4f}",
             f"set bmargin at screen {1 - (end - 40) / total:.4f}",
-            f"set title {quote(self.title)} left offset -28,0 font ',15'",
+            f"set label 2 {quote(self.title)} at graph 0, graph 1 left offset 0,1.2 font ',15'",
             "unset arrow",
             *([f"set arrow from {self.line},0.4 to {self.line},{len(self.bars) + 0.6} nohead front lc rgb '{LINES}'"]
               if self.line else []),
             "set logscale x" if self.log else "unset logscale x",
             f"plot [{low:.6g}:{high:.6g}] [0.4:{len(self.bars) + 0.6}] \\",
-            f"  ${name} using (0):1:({low:.6g}):2:($1-0.36):($1+0.36):($3 ? {rgb(OURS)} : {rgb(OTHERS)}):ytic(4) \\",
+            f"  ${name} using (0):1:({low:.6g}):2:($1-0.36):($1+0.36):($3 > 0 ? {rgb(OURS)} : {rgb(OTHERS)}):ytic(4) \\",
             "    with boxxyerror fs solid 1 noborder lc rgb variable notitle, \\",
             f"  ${name} using 2:1:5 with labels left offset 0.6,0 notitle",
         ]
