@@ -38,7 +38,8 @@ class Panel:
               if self.line else []),
             "set logscale x" if self.log else "unset logscale x",
             f"plot [{low:.6g}:{high:.6g}] [0.4:{len(self.bars) + 0.6}] \\",
-            f"  ${name} using (0):1:({low:.6g}):2:($1-0.36):($1+0.36):($3 > 0 ? {rgb(OURS)} : {rgb(OTHERS)}):ytic(4) \\",
+            f"  ${name} using (0):1:({low:.6g}):2:($1-0.36):($1+0.36)"
+            f":($3 > 0 ? {rgb(OURS)} : {rgb(OTHERS)}):ytic(4) \\",
             "    with boxxyerror fs solid 1 noborder lc rgb variable notitle, \\",
             f"  ${name} using 2:1:5 with labels left offset 0.6,0 notitle",
         ]

@@ -106,8 +106,8 @@ def counts_table(counts, stack):
                          *(number(1 / one) if one else "-" for one in row.values()), ""])
     note = ""
     if stack:
-        note = f"Of the instructions for a raw packet that is sent {number(statistics.median(stack))} are the stack's: " \
-               "so many it takes with a device that does nothing."
+        note = f"Of the instructions for a raw packet that is sent {number(statistics.median(stack))} are the " \
+               "stack's: so many it takes with a device that does nothing."
     return Table("For each packet", ["median", *found, "duct / best virtio"], rows, note)
 
 
