@@ -145,7 +145,7 @@ def parse_round_trips(said):
 class Bench:
     """Guests a and b, their processors and programs; one card of each kind at a time is up."""
 
-    def __init__(self, lab, seconds, taps, cpu="max", qemu_args=lambda side: []):
+    def __init__(self, lab, seconds, taps, cpu, qemu_args=lambda side: []):
         self.seconds = seconds
         self.lab = lab
         self.nics = nics()

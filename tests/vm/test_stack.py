@@ -4,6 +4,7 @@
 import re
 
 from ductvm.ether import ECHO, MTU_MAX, NATIVE_TYPE, QUOTE, mac_of
+from ductvm.pktgen import pktgen, send_pktgen
 
 
 def counters(guest):
@@ -99,14 +100,10 @@ def test_hot_path_reads_no_register(pair, request):
 
 def test_pktgen_that_sends_one_frame_many_times(pair):
     """The driver changes what it sends, so that it must not be given the same frame twice: pktgen has to see that."""
-    pair.a.run("modprobe -q pktgen; echo rem_device_all >/proc/net/pktgen/kpktgend_0; "
-               "echo add_device duct0 >/proc/net/pktgen/kpktgend_0")
-    assert not pair.a.ok("echo clone_skb 100 >/proc/net/pktgen/duct0")
-    for option in ("count 2000", "pkt_size 64", f"dst {pair.b.ip4}", f"dst_mac {pair.card_b.mac}"):
-        pair.a.run(f"echo {option} >/proc/net/pktgen/duct0")
-    before = pair.net.state()
-    pair.a.run("echo start >/proc/net/pktgen/pgctrl", timeout=60)
-    pair.a.run("grep -q 'Result: OK' /proc/net/pktgen/duct0; echo rem_device_all >/proc/net/pktgen/kpktgend_0")
+    with pktgen(pair.a):
+        assert not pair.a.ok("echo clone_skb 100 >/proc/net/pktgen/duct0")
+        before = pair.net.state()
+        send_pktgen(pair.a, "count 2000", "pkt_size 64", f"dst {pair.b.ip4}", f"dst_mac {pair.card_b.mac}")
     after = pair.net.state()
     was, now = (state.cards[pair.card_a.path] for state in (before, after))
     assert 2000 <= now["tx_packets"] - was["tx_packets"] < 2100

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from ductvm.ether import MTU_MAX
+from ductvm.pktgen import pktgen, send_pktgen
 from test_tcp import MIB, make_data, receive, send
 
 SHIM = 2
@@ -386,13 +387,9 @@ def test_pktgen_leaves_the_checksum_to_the_driver(pair):
     """It asks for no features: what it leaves open the driver has to fill in itself."""
     count = 1000
     before = protocol(pair.b)
-    pair.a.run("modprobe -q pktgen; echo rem_device_all >/proc/net/pktgen/kpktgend_0; "
-               "echo add_device duct0 >/proc/net/pktgen/kpktgend_0")
-    for option in (f"count {count}", "pkt_size 101", "delay 100000", "flag UDPCSUM", f"dst {pair.b.ip4}",
-                   f"src_min {pair.a.ip4}", f"src_max {pair.a.ip4}", f"dst_mac {pair.card_b.mac}"):
-        pair.a.run(f"echo {option} >/proc/net/pktgen/duct0")
-    pair.a.run("echo start >/proc/net/pktgen/pgctrl", timeout=60)
-    pair.a.run("grep -q 'Result: OK' /proc/net/pktgen/duct0; echo rem_device_all >/proc/net/pktgen/kpktgend_0")
+    with pktgen(pair.a):
+        send_pktgen(pair.a, f"count {count}", "pkt_size 101", "delay 100000", "flag UDPCSUM", f"dst {pair.b.ip4}",
+                    f"src_min {pair.a.ip4}", f"src_max {pair.a.ip4}", f"dst_mac {pair.card_b.mac}")
     after = protocol(pair.b)
     assert after["UdpInCsumErrors"] == before["UdpInCsumErrors"]
     assert after["UdpNoPorts"] - before["UdpNoPorts"] > count / 2
